@@ -1,0 +1,387 @@
+"""The domain: everything that is true of one deployment and no other, read from its folder.
+
+``domain.yml`` gives levels, languages and time; ``data_sets/`` the forms with their indicators.
+Everything is checked on the way in, and a mistake is answered with the file, the key and what
+would be right. The tree and the offices, which may be large, are read by ``registry.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from plumbline.errors import StopTheRun
+from plumbline.period import MONTHS, Period, PeriodType, periods_between
+
+Kind = Literal["flow", "stock", "rate", "distinct", "flag", "registry"]
+ADDITIVE: frozenset[Kind] = frozenset({"flow", "stock", "flag"})
+"""Kinds that add over org units."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED_ENDINGS = ("_own", "_children", "_claimed")
+"""Endings that figures' columns carry beside an indicator's own name."""
+
+RESERVED_NAMES = frozenset({"submission_id", "reporter", "org_unit_code", "parent_code", "period", "scope", "is_last"})
+"""Columns that observations have beside their indicators."""
+
+FIGURE_COLUMNS = frozenset({"basis", "due", "received", "coverage", "status", "observation_count", "claim_count"})
+"""Columns that figures have beside their indicators; an indicator of that name has ``<name>_value``."""
+
+
+def _period(value: Any) -> Any:
+    return Period.parse(str(value)) if isinstance(value, str | int) else value
+
+
+PeriodField = Annotated[Period, BeforeValidator(_period)]
+
+
+class Strict(BaseModel):
+    """A part of a domain file: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Level(Strict):
+    """A level of the administrative tree; depth is free and levels may be skipped."""
+
+    level: str
+    name: str
+    name_en: str
+
+
+class UnitOfMeasure(Strict):
+    """A unit that quantities are counted in, with its dimension and the decimals it is kept to."""
+
+    name_en: str
+    dimension: str
+    decimals: int = Field(0, ge=0, le=6)
+    ratio_scale: int = 1
+    """What a ratio of 1 reads as in this unit: 100 where it is per cent."""
+
+
+class ReporterKind(Strict):
+    """Who reports: the org units of a level themselves, or an office of such a unit.
+
+    Units report as soon as the registry has them; an office reports where ``registry/reporters.csv``
+    lists it.
+    """
+
+    level: str
+    name: str
+    name_en: str
+    office: bool = False
+
+
+class OpenPeriods(Strict):
+    """From when to when submissions are taken, and which types of period figures are built for."""
+
+    first: PeriodField
+    last: PeriodField | None = None
+    types: tuple[PeriodType, ...] = ("month", "quarter", "half", "year")
+
+
+class Counted(Strict):
+    """What a registry indicator counts: units of a level, with or without pseudo-units."""
+
+    level: str
+    pseudo: bool = True
+
+
+class Applicability(Strict):
+    """Who owes a figure and how often; an indicator may narrow its data set's."""
+
+    reporters: tuple[str, ...]
+    frequency: PeriodType
+    within: tuple[str, ...] = ()
+    unit_types: tuple[str, ...] = ()
+    first: PeriodField | None = None
+    last: PeriodField | None = None
+
+
+class Indicator(Strict):
+    """A quantity with a unit of measure and a kind."""
+
+    name: str
+    name_en: str
+    unit: str
+    kind: Kind
+    definition: str
+    part_of: str | None = None
+    numerator: str | None = None
+    denominator: str | None = None
+    counts: Counted | None = None
+    optional: bool = False
+    """An empty cell is accepted as not stated; otherwise it is an error."""
+    reporters: tuple[str, ...] | None = None
+    frequency: PeriodType | None = None
+    within: tuple[str, ...] | None = None
+    unit_types: tuple[str, ...] | None = None
+    first: PeriodField | None = None
+    last: PeriodField | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit_the_kind(self) -> Self:
+        if (self.numerator is None) != (self.denominator is None):
+            raise ValueError("a rate has both a numerator and a denominator, or neither")
+        if self.numerator and self.kind != "rate":
+            raise ValueError(f"only a rate has a numerator, and this is a {self.kind}")
+        if (self.counts is not None) != (self.kind == "registry"):
+            raise ValueError("kind registry and the key 'counts' go together")
+        return self
+
+
+class DataSet(Strict):
+    """A form: its indicators, who reports it, how often and by when."""
+
+    data_set: str
+    name: str
+    name_en: str
+    definition: str = ""
+    reporters: tuple[str, ...]
+    frequency: PeriodType = "month"
+    within: tuple[str, ...] = ()
+    unit_types: tuple[str, ...] = ()
+    first: PeriodField | None = None
+    last: PeriodField | None = None
+    due_days: int = Field(5, ge=0)
+    """A submission is due this many days after its period's last day."""
+    indicators: dict[str, Indicator]
+
+    @field_validator("indicators")
+    @classmethod
+    def _names_can_be_columns(cls, indicators: dict[str, Indicator]) -> dict[str, Indicator]:
+        for name in indicators:
+            if not NAME.fullmatch(name) or name.endswith(RESERVED_ENDINGS) or name in RESERVED_NAMES:
+                raise ValueError(
+                    f"{name!r} cannot be a column: use lower-case letters, digits and _, do not end in "
+                    f"{' or '.join(RESERVED_ENDINGS)}, and avoid {', '.join(sorted(RESERVED_NAMES))}"
+                )
+        return indicators
+
+    @model_validator(mode="after")
+    def _indicators_fit_each_other(self) -> Self:
+        named: dict[str, str] = {}
+        for name, indicator in self.indicators.items():
+            if indicator.name in named:
+                raise ValueError(
+                    f"{name}.name: {indicator.name!r} is the name of {named[indicator.name]} too; "
+                    "as headers of one form they must differ"
+                )
+            named[indicator.name] = name
+            for key in ("part_of", "numerator", "denominator"):
+                other = getattr(indicator, key)
+                if other is None:
+                    continue
+                if other not in self.indicators:
+                    raise ValueError(f"{name}.{key}: this data set has no indicator {other!r}")
+            if indicator.numerator and indicator.denominator:
+                parts = self.applicability(indicator.numerator), self.applicability(indicator.denominator)
+                if len({(owed.reporters, owed.frequency) for owed in parts}) > 1:
+                    raise ValueError(f"{name}: its numerator and denominator have different reporters or frequencies")
+        return self
+
+    def applicability(self, name: str) -> Applicability:
+        """Return who owes indicator ``name`` and how often: its own keys, else the data set's."""
+        indicator = self.indicators[name]
+
+        def narrowed(key: str) -> Any:
+            own = getattr(indicator, key)
+            return own if own is not None else getattr(self, key)
+
+        return Applicability(**{key: narrowed(key) for key in Applicability.model_fields})
+
+    @cached_property
+    def groups(self) -> dict[str, Applicability]:
+        """Reporting groups by name: indicators of one group are owed by the same reporters alike.
+
+        The name is made of the reporters' kinds and of a frequency that is not the data set's, with a
+        number where that alone is not unique.
+        """
+        found: dict[str, Applicability] = {}
+        for name, indicator in self.indicators.items():
+            applicability = self.applicability(name)
+            if indicator.kind == "registry" or applicability in found.values():
+                continue
+            narrowed = (applicability.frequency,) if applicability.frequency != self.frequency else ()
+            group = stem = "_".join((*applicability.reporters, *narrowed))
+            number = 2
+            while group in found:
+                group, number = f"{stem}_{number}", number + 1
+            found[group] = applicability
+        return found
+
+    def group_of(self, name: str) -> str | None:
+        """Return the reporting group of indicator ``name``; a registry indicator has none."""
+        if self.indicators[name].kind == "registry":
+            return None
+        applicability = self.applicability(name)
+        return next(group for group, owed in self.groups.items() if owed == applicability)
+
+    def figure_column(self, name: str) -> str:
+        """Return the column of ``fct_<data_set>`` that holds the total of indicator ``name``."""
+        return f"{name}_value" if name in FIGURE_COLUMNS else name
+
+    @property
+    def periods_reported(self) -> tuple[PeriodType, ...]:
+        """The types of period that own accounts of this data set come in, shortest first."""
+        found = {owed.frequency for owed in self.groups.values()} or {self.frequency}
+        return tuple(period_type for period_type in MONTHS if period_type in found)
+
+    def due_on(self, period: Period) -> date:
+        """Return the last day on which a submission for ``period`` is on time."""
+        return period.ends_on + timedelta(days=self.due_days)
+
+
+class DomainFile(Strict):
+    """``domain.yml``."""
+
+    name: str
+    name_en: str
+    languages: tuple[str, ...] = Field(min_length=1)
+    """The domain's own language first; messages come in each."""
+    time_zone: str
+    unit_code: str = r"\d{12}"
+    """A regular expression that every org unit code matches in full."""
+    levels: tuple[Level, ...]
+    """From the top of the tree to the bottom."""
+    periods: OpenPeriods
+    units_of_measure: dict[str, UnitOfMeasure]
+    reporter_kinds: dict[str, ReporterKind]
+
+    @model_validator(mode="after")
+    def _levels_are_known(self) -> Self:
+        known = {level.level for level in self.levels}
+        for kind, reporter in self.reporter_kinds.items():
+            if reporter.level not in known:
+                raise ValueError(f"reporter_kinds.{kind}.level: there is no level {reporter.level!r}")
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"time_zone: {self.time_zone!r} is no zone of the IANA database") from error
+        return self
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain, checked: its settings and its data sets. ``registry.py`` reads its tree."""
+
+    folder: Path
+    file: DomainFile
+    data_sets: dict[str, DataSet]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone that says when a day ends."""
+        return ZoneInfo(self.file.time_zone)
+
+    def indicators(self) -> Iterator[tuple[DataSet, str, Indicator]]:
+        """Yield every indicator with its data set and name, in the files' order."""
+        for data_set in self.data_sets.values():
+            for name, indicator in data_set.indicators.items():
+                yield data_set, name, indicator
+
+    def periods(self, until: date) -> list[Period]:
+        """Return all periods that figures are built for, of all types, that begin by ``until``."""
+        first = self.file.periods.first.starts_on
+        last = min(until, self.file.periods.last.ends_on) if self.file.periods.last else until
+        return [
+            period for period_type in self.file.periods.types for period in periods_between(first, last, period_type)
+        ]
+
+    def is_open(self, period: Period) -> bool:
+        """Say whether submissions for ``period`` are taken at all."""
+        opened = self.file.periods
+        return opened.first.starts_on <= period.starts_on and (
+            opened.last is None or period.ends_on <= opened.last.ends_on
+        )
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load_domain(folder: Path) -> Domain:
+    """Read and check the domain in ``folder``.
+
+    Raises StopTheRun that names the file and the key when anything in it is wrong.
+    """
+    file = _read_yaml(folder / "domain.yml", DomainFile)
+    data_sets = {
+        _table_name(path): _read_yaml(path, DataSet, data_set=path.stem)
+        for path in sorted((folder / "data_sets").glob("*.yml"))
+    }
+    for data_set in data_sets.values():
+        _check_references(folder / "data_sets" / f"{data_set.data_set}.yml", data_set, file)
+    return Domain(folder=folder, file=file, data_sets=data_sets)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is a mistake, not a silent loss of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path, model: type[_Model], **extra: Any) -> _Model:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return model.model_validate({**content, **extra})
+    except FileNotFoundError as error:
+        raise StopTheRun(f"{path} is missing") from error
+    except (yaml.YAMLError, TypeError) as error:
+        raise StopTheRun(f"{path} is not a YAML mapping: {error}") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc'])) or '(file)'}: {item['msg']}" for item in error.errors()]
+        raise StopTheRun("\n".join([f"{path}:", *lines])) from error
+
+
+def _table_name(path: Path) -> str:
+    if not NAME.fullmatch(path.stem):
+        raise StopTheRun(f"{path}: its name cannot be a table's: use lower-case letters, digits and _")
+    return path.stem
+
+
+def _check_references(path: Path, data_set: DataSet, file: DomainFile) -> None:
+    wrong = [
+        f"  indicators.{name}.unit: {indicator.unit!r} is not among units_of_measure of domain.yml"
+        for name, indicator in data_set.indicators.items()
+        if indicator.unit not in file.units_of_measure
+    ]
+    wrong += [
+        f"  reporters: {kind!r} (group {group}) is not among reporter_kinds of domain.yml"
+        for group, owed in data_set.groups.items()
+        for kind in owed.reporters
+        if kind not in file.reporter_kinds
+    ]
+    levels = {level.level for level in file.levels}
+    wrong += [
+        f"  indicators.{name}.counts.level: there is no level {indicator.counts.level!r}"
+        for name, indicator in data_set.indicators.items()
+        if indicator.counts and indicator.counts.level not in levels
+    ]
+    for name, indicator in data_set.indicators.items():
+        whole = indicator.part_of
+        if (
+            whole
+            and indicator.unit in file.units_of_measure
+            and (data_set.indicators[whole].unit in file.units_of_measure)
+            and (
+                file.units_of_measure[indicator.unit].dimension
+                != file.units_of_measure[data_set.indicators[whole].unit].dimension
+            )
+        ):
+            wrong.append(f"  indicators.{name}.part_of: a part and its whole share a dimension")
+    if wrong:
+        raise StopTheRun("\n".join([f"{path}:", *wrong]))
