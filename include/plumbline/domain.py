@@ -30,7 +30,9 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_ENDINGS = ("_own", "_children", "_claimed")
 """Endings that figures' columns carry beside an indicator's own name."""
 
-RESERVED_NAMES = frozenset({"submission_id", "reporter", "org_unit_code", "parent_code", "period", "scope", "is_last"})
+RESERVED_NAMES = frozenset(
+    {"submission_id", "reporter", "org_unit_code", "parent_code", "period", "scope", "is_last", "is_whole"}
+)
 """Columns that observations have beside their indicators."""
 
 FIGURE_COLUMNS = frozenset({"basis", "due", "received", "coverage", "status", "observation_count", "claim_count"})
@@ -323,7 +325,7 @@ def load_domain(folder: Path) -> Domain:
     return Domain(folder=folder, file=file, data_sets=data_sets)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which a key that stands twice is a mistake, not a silent loss of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -6,7 +6,9 @@ so they are read and checked as tables, never unit by unit.
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -32,6 +34,11 @@ _OFFICE_COLUMNS = {
     "valid_from": "date",
     "valid_to": "date",
 }
+_NEVER = "date '9999-12-31'"
+_OVERLAPPING = (
+    f"select {{key}} from {{table}} qualify valid_from < lag(coalesce(valid_to, {_NEVER})) "
+    "over (partition by {key} order by valid_from)"
+)
 
 
 def read_org_units(domain: Domain) -> pa.Table:
@@ -60,57 +67,101 @@ def read_org_units(domain: Domain) -> pa.Table:
             "and parent_code not in (select org_unit_code from units)",
             {},
         ),
+        "units of which more is empty than parent_code, unit_type or valid_to": (
+            "select coalesce(org_unit_code, org_unit_name, '(neither code nor name)') as org_unit_code from units "
+            "where org_unit_code is null or org_unit_name is null or level is null or is_pseudo is null "
+            "or in_scope is null or valid_from is null",
+            {},
+        ),
         "units whose valid_to is not after valid_from": (
             "select org_unit_code from units where valid_to <= valid_from",
             {},
         ),
-        "units with overlapping validities": (
-            "select org_unit_code from units qualify valid_from < "
-            "lag(coalesce(valid_to, date '9999-12-31')) over (partition by org_unit_code order by valid_from)",
+        "units with overlapping validities": (_OVERLAPPING.format(key="org_unit_code", table="units"), {}),
+        # Below such a parent they would be missing from every total above.
+        "units with days on which their parent is not valid": (
+            f"with unit as (select *, coalesce(valid_to, {_NEVER}) as until from units) "
+            "select unit.org_unit_code from unit left join unit as parent on unit.parent_code = parent.org_unit_code "
+            "and parent.valid_from < unit.until and unit.valid_from < parent.until "
+            "where unit.parent_code is not null group by unit.org_unit_code, unit.valid_from, unit.until "
+            "having coalesce(sum(least(unit.until, parent.until) - greatest(unit.valid_from, parent.valid_from)) "
+            "filter (where parent.org_unit_code is not null), 0) < unit.until - unit.valid_from",
             {},
         ),
         "units that are their own ancestor": (
-            "with recursive up as (select org_unit_code, parent_code, 1 as steps from units "
+            f"with recursive unit as (select *, coalesce(valid_to, {_NEVER}) as until from units "
+            "where org_unit_code in (select parent_code from units)), "
+            "up as (select org_unit_code, parent_code as ancestor_code, valid_from, until from unit "
             "where parent_code is not null union "
-            "select up.org_unit_code, units.parent_code, steps + 1 from up "
-            "join units on units.org_unit_code = up.parent_code "
-            "where units.parent_code is not null and steps <= $depth) "
-            "select distinct org_unit_code from up where steps > $depth",
-            {"depth": len(levels) + 1},
+            "select up.org_unit_code, unit.parent_code, greatest(up.valid_from, unit.valid_from), "
+            "least(up.until, unit.until) from up join unit on up.ancestor_code = unit.org_unit_code "
+            "and unit.valid_from < up.until and up.valid_from < unit.until "
+            "where unit.parent_code is not null and up.ancestor_code <> up.org_unit_code) "
+            "select distinct org_unit_code from up where ancestor_code = org_unit_code",
+            {},
         ),
     }
     for complaint, (query, parameters) in checks.items():
-        offending = [code for (code,) in con.execute(f"{query} limit 5", parameters).fetchall()]
-        if offending:
-            raise StopTheRun(f"{path}: {complaint}: {', '.join(map(str, offending))}")
+        _refuse(con, path, complaint, query, parameters)
     return units
 
 
 def read_offices(domain: Domain) -> pa.Table:
     """Return the reporting offices, one row per office and validity, with ``reporter`` (``<unit>:<kind>``).
 
-    A domain without ``registry/reporters.csv`` has none. Raises StopTheRun when a kind is no office's.
+    A domain without ``registry/reporters.csv`` has none. Raises StopTheRun when a kind is no office's, a unit
+    is not in the tree, or a validity is empty or overlaps.
     """
     path = domain.folder / "registry" / "reporters.csv"
     kinds = [kind for kind, reporter in domain.file.reporter_kinds.items() if reporter.office]
-    if not path.exists():
-        offices = pa.table({name: pa.array([], _arrow_type(kind)) for name, kind in _OFFICE_COLUMNS.items()})
-    else:
-        offices = _read(path, _OFFICE_COLUMNS)
     con = duckdb.connect()
+    if path.exists():
+        con.register("office", _read(path, _OFFICE_COLUMNS))
+        con.register("units", _read(path.with_name("org_units.csv"), _ORG_UNIT_COLUMNS))
+    else:
+        none = {name: pa.array([], _arrow_type(kind)) for name, kind in _OFFICE_COLUMNS.items()}
+        con.register("office", pa.table(none))
+    offices = con.sql("select *, org_unit_code || ':' || reporter_kind as reporter from office").to_arrow_table()
+    if not offices.num_rows:
+        return offices
     con.register("offices", offices)
-    unknown = con.execute(
-        "select distinct reporter_kind from offices where not list_contains($kinds, reporter_kind)",
-        {"kinds": kinds},
-    ).fetchall()
-    if unknown:
-        raise StopTheRun(f"{path}: {unknown[0][0]!r} is no kind of office in domain.yml ({', '.join(kinds)})")
-    return con.sql("select *, org_unit_code || ':' || reporter_kind as reporter from offices").to_arrow_table()
+    checks: dict[str, tuple[str, dict[str, Any]]] = {
+        f"offices of a kind that domain.yml does not have ({', '.join(kinds)})": (
+            "select reporter from offices where not list_contains($kinds, reporter_kind)",
+            {"kinds": kinds},
+        ),
+        "offices of units that org_units.csv does not have": (
+            "select reporter from offices where org_unit_code not in (select org_unit_code from units)",
+            {},
+        ),
+        "offices without a valid_from, or with a valid_to that is not after it": (
+            "select reporter from offices where valid_from is null or valid_to <= valid_from",
+            {},
+        ),
+        "offices with overlapping validities": (_OVERLAPPING.format(key="reporter", table="offices"), {}),
+    }
+    for complaint, (query, parameters) in checks.items():
+        _refuse(con, path, complaint, query, parameters)
+    return offices
+
+
+def _refuse(
+    con: duckdb.DuckDBPyConnection, path: Path, complaint: str, query: str, parameters: dict[str, Any]
+) -> None:
+    """Raise StopTheRun with the first codes that ``query`` finds, if it finds any."""
+    offending = [code for (code,) in con.execute(f"{query} order by all limit 5", parameters).fetchall()]
+    if offending:
+        raise StopTheRun(f"{path}: {complaint}: {', '.join(offending)}")
 
 
 def _read(path: Path, columns: dict[str, str]) -> pa.Table:
     if not path.exists():
         raise StopTheRun(f"{path} is missing")
+    # DuckDB takes the columns in the order of the file, whatever its header says.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    if header != list(columns):
+        raise StopTheRun(f"{path}: its columns are {', '.join(columns)}, in this order, not {', '.join(header)}")
     con = duckdb.connect()
     try:
         con.execute(
