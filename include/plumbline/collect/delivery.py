@@ -1,0 +1,65 @@
+"""What every kind of source hands on, however it came: deliveries, and tables of text read from them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+import pyarrow as pa
+
+Format = Literal["csv", "xlsx"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in a delivery as a whole or in a sheet of it; ``values`` fill its message."""
+
+    code: str
+    values: dict[str, str]
+    severity: Literal["error", "warning"] = "error"
+    sheet: str | None = None
+    cell: str | None = None
+    would_be: str | None = None
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A sheet, or a file that is one table: text, in columns, as it came.
+
+    ``header`` has the header row's texts; ``columns`` what stands below, one array of text a column
+    (null = empty); ``row_numbers`` each row's number in the sheet or file, from 1. ``contents`` is there
+    when rows are told apart by their own content and not by the file's: a hash for each row.
+    """
+
+    sheet: str | None
+    header: list[str | None]
+    columns: list[pa.Array]
+    row_numbers: pa.Array
+    contents: pa.Array | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file or extract that was taken, with its envelope.
+
+    ``received_at`` is None when no trusted envelope gives it: it then counts as received when it
+    lands. ``table`` is there when it need not be read from ``content`` again; ``format`` is None
+    for what has no submissions, such as a manifest.
+    """
+
+    file_name: str
+    content: bytes
+    format: Format | None
+    received_at: datetime | None = None
+    sender: str | None = None
+    table: RawTable | None = None
+    problems: tuple[Problem, ...] = field(default=())
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """The content's SHA-256 in hex."""
+        return hashlib.sha256(self.content).hexdigest()

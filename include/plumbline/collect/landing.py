@@ -1,0 +1,258 @@
+"""Landing: immutable batches of what was received, each committed by one rename.
+
+A batch is a folder ``<landed_at>-<source>-<hash>`` in ``data/landing``:
+
+    deliveries.parquet     one row per file or extract taken
+    submissions.parquet    one row per version of a submission
+    receipt_lines.parquet  one row per thing wrong
+    cell_columns.parquet   where the cells of each indicator stood
+    cells/<data_set>/<period>.parquet    wide: one row per submission that was not returned
+    printed/<data_set>/<period>.parquet  sparse: cells whose text is no plain number
+    raw/<content_sha256>   every input as it came
+    receipts/<file name>.json
+
+It is written in ``.incoming-<source>-…``, flushed to disk and renamed. Whoever is killed before the
+rename has landed nothing, and the next run takes the same deliveries again; after it, the ledger knows
+them. Sources land side by side; one source lands once at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+
+from plumbline.collect.delivery import Delivery
+from plumbline.collect.envelope import parse_time
+from plumbline.errors import StopTheRun, TryAgain
+from plumbline.settings import Settings
+
+TIME = pa.timestamp("us", "UTC")
+SCHEMAS = {
+    "deliveries": pa.schema(
+        {
+            "delivery_id": pa.string(),
+            "source": pa.string(),
+            "file_name": pa.string(),
+            "content_sha256": pa.string(),
+            "sender": pa.string(),
+            "received_at": TIME,
+            "landed_at": TIME,
+            "known_from": TIME,
+            "status": pa.string(),
+        }
+    ),
+    "submissions": pa.schema(
+        {
+            "submission_id": pa.string(),
+            "delivery_id": pa.string(),
+            "source": pa.string(),
+            "data_set": pa.string(),
+            "reporter": pa.string(),
+            "reporter_kind": pa.string(),
+            "org_unit_code": pa.string(),
+            "period": pa.string(),
+            "scope": pa.string(),
+            "action": pa.string(),
+            "received_at": TIME,
+            "landed_at": TIME,
+            "known_from": TIME,
+            "returned": pa.bool_(),
+            "file_name": pa.string(),
+            "content_sha256": pa.string(),
+            "sheet": pa.string(),
+            "row_number": pa.int32(),
+        }
+    ),
+    "receipt_lines": pa.schema(
+        {
+            "submission_id": pa.string(),
+            "delivery_id": pa.string(),
+            "file_name": pa.string(),
+            "sheet": pa.string(),
+            "cell": pa.string(),
+            "severity": pa.string(),
+            "code": pa.string(),
+            "message": pa.string(),
+            "message_en": pa.string(),
+            "would_be": pa.string(),
+        }
+    ),
+    "cell_columns": pa.schema(
+        {
+            "delivery_id": pa.string(),
+            "sheet": pa.string(),
+            "data_set": pa.string(),
+            "indicator": pa.string(),
+            "column": pa.string(),
+            "submission_id": pa.string(),
+            "row_number": pa.int32(),
+        }
+    ),
+}
+"""The tables of a batch. ``cell_columns`` has submission and row where each cell has a row of its own."""
+
+
+CELL_KEYS = ["submission_id", "org_unit_code", "reporter", "period", "scope"]
+"""The columns of ``cells`` beside those of the indicators."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What lands together."""
+
+    deliveries: list[Delivery]
+    tables: dict[str, pa.Table]
+    """By the names in SCHEMAS."""
+    cells: dict[tuple[str, str], pa.Table]
+    """By data set and period."""
+    printed: dict[tuple[str, str], pa.Table]
+    receipts: dict[str, dict[str, object]]
+    """By file name."""
+
+    @property
+    def figures(self) -> int:
+        """How many figures land."""
+        return sum(
+            column.length() - column.null_count
+            for part in self.cells.values()
+            for column in part.drop_columns(CELL_KEYS).columns
+        )
+
+
+@dataclass
+class Ledger:
+    """What of one source has landed."""
+
+    enveloped: set[tuple[str, datetime, str]] = field(default_factory=set)
+    """File name, received_at, content_sha256."""
+    latest: dict[str, str] = field(default_factory=dict)
+    """File name to content_sha256 of the delivery of that name that landed last."""
+    contents: set[str] = field(default_factory=set)
+    """content_sha256 of the submission that landed last, for each reporter, data set, period and scope."""
+
+    def has(self, delivery: Delivery) -> bool:
+        """Say whether ``delivery`` has landed before.
+
+        With an envelope, when the same content of that name was received at that time; without one,
+        when what landed last under that name has the same content.
+        """
+        if delivery.received_at is not None:
+            return (delivery.file_name, delivery.received_at, delivery.content_sha256) in self.enveloped
+        return self.latest.get(delivery.file_name) == delivery.content_sha256
+
+
+def batches(settings: Settings) -> list[Path]:
+    """Return the folders of all batches that have landed, in the order of their names (time first)."""
+    if not settings.landing.is_dir():
+        return []
+    return sorted(path for path in settings.landing.iterdir() if not path.name.startswith("."))
+
+
+def read_ledger(settings: Settings, source: str) -> Ledger:
+    """Return what of ``source`` has landed."""
+    folders = batches(settings)
+    if not folders:
+        return Ledger()
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+
+    def read(table: str, columns: str, rest: str = "") -> list[tuple[Any, ...]]:
+        files = [str(folder / f"{table}.parquet") for folder in folders]
+        query = f"select {columns} from read_parquet($files) where source = $source {rest}"
+        return con.execute(query, {"files": files, "source": source}).fetchall()
+
+    landed = read("deliveries", "file_name, received_at, content_sha256", "order by landed_at")
+    latest = read(
+        "submissions",
+        "arg_max(content_sha256, landed_at)",
+        "group by data_set, reporter, period, scope",
+    )
+    return Ledger(
+        enveloped={(file_name, received_at, content) for file_name, received_at, content in landed},
+        latest={file_name: content for file_name, _, content in landed},
+        contents={content for (content,) in latest},
+    )
+
+
+@contextmanager
+def collecting(settings: Settings, source: str) -> Iterator[Ledger]:
+    """Hold ``source`` while it is collected, clear what a killed run left, and give its ledger.
+
+    Raises TryAgain when another process is collecting the same source.
+    """
+    settings.landing.mkdir(parents=True, exist_ok=True)
+    with (settings.landing / f".lock-{source}").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TryAgain(f"source {source} is being collected by another process") from error
+        for leftover in settings.landing.glob(f".incoming-{source}-*"):
+            shutil.rmtree(leftover)
+        yield read_ledger(settings, source)
+
+
+def release_moments(settings: Settings) -> list[datetime]:
+    """Return the ``known_at`` of the releases that are kept, in order."""
+    moments = []
+    for manifest in settings.releases.glob("*/manifest.json"):
+        try:
+            moments.append(parse_time(json.loads(manifest.read_text(encoding="utf-8"))["known_at"]))
+        except (ValueError, KeyError) as error:
+            raise StopTheRun(f"{manifest} does not say known_at: {error}") from error
+    return sorted(moments)
+
+
+def known_from(received_at: datetime, landed_at: datetime, releases: list[datetime]) -> datetime:
+    """Return from when a build may see what was received and landed at these times.
+
+    That is its receipt, so that a first load of history is known from its envelopes; but what lands
+    after a release was cut is known from its landing, since that release did not know it.
+    """
+    return landed_at if any(received_at < moment <= landed_at for moment in releases) else received_at
+
+
+def land(settings: Settings, source: str, landed_at: datetime, batch: Batch) -> Path:
+    """Write ``batch`` and commit it; return its folder."""
+    identity = hashlib.sha256("\n".join(batch.tables["deliveries"]["delivery_id"].to_pylist()).encode())
+    name = f"{landed_at:%Y%m%dT%H%M%SZ}-{source}-{identity.hexdigest()[:8]}"
+    incoming = settings.landing / f".incoming-{source}-{name}"
+    for part_of_batch in ("raw", "receipts", "cells", "printed"):
+        (incoming / part_of_batch).mkdir(parents=True)
+    for table, schema in SCHEMAS.items():
+        pa.parquet.write_table(batch.tables[table].cast(schema), incoming / f"{table}.parquet")
+    for kind, parts in (("cells", batch.cells), ("printed", batch.printed)):
+        for (data_set, period), rows in parts.items():
+            part = incoming / kind / data_set / f"{period}.parquet"
+            part.parent.mkdir(exist_ok=True)
+            pa.parquet.write_table(rows, part)
+    for delivery in batch.deliveries:
+        (incoming / "raw" / delivery.content_sha256).write_bytes(delivery.content)
+    for file_name, receipt in batch.receipts.items():
+        text = json.dumps(receipt, ensure_ascii=False, indent=1)
+        (incoming / "receipts" / _flattened(incoming, file_name)).write_text(text, encoding="utf-8")
+    os.sync()  # once for the batch: an fsync for each of a thousand small files takes many times longer
+    folder = incoming.rename(settings.landing / name)
+    os.sync()
+    return folder
+
+
+def _flattened(incoming: Path, file_name: str) -> str:
+    """Return a name for a file's receipt, without folders, that no other receipt of the batch has."""
+    flat = file_name.replace("/", "__")
+    number = 1
+    while (incoming / "receipts" / f"{flat}.json").exists():
+        flat, number = f"{file_name.replace('/', '__')}-{number + 1}", number + 1
+    return f"{flat}.json"

@@ -1,0 +1,178 @@
+"""What is said about what is wrong, in the domain's language and in English.
+
+The English texts are here. A domain adds its own language in ``messages.yml``, code by code:
+
+    not_a_number: {zh: “{text}”不是数字}
+    not_a_number.would_be: {zh: 数字,如 12}
+
+``<code>.would_be`` is a phrase for what would be right, where no single value is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+
+import yaml
+
+from plumbline.domain import Domain
+from plumbline.errors import StopTheRun
+
+ENGLISH = {
+    # a delivery as a whole
+    "empty_file": "{file} is empty: it has no bytes.",
+    "empty_file.would_be": "the file, sent again",
+    "unreadable_file": "{file} cannot be read as {format} and may be cut off: {reason}.",
+    "unreadable_file.would_be": "the complete file, sent again",
+    "not_in_manifest": "{file} is not listed in {manifest}; it counts as received when it was collected.",
+    "not_in_manifest.would_be": "a row for it in the manifest",
+    "unreadable_manifest_row": "Row {row} of the manifest cannot be used: {reason}.",
+    "unreadable_manifest_row.would_be": "file_name,2024-02-03T10:00:00+08:00,sender",
+    "unit_not_in_file_name": "The name of {file} does not give the org unit.",
+    "unit_not_in_file_name.would_be": "a file name that {pattern} matches",
+    "period_not_in_file_name": "The name of {file} does not give the period.",
+    "period_not_in_file_name.would_be": "a file name that {pattern} matches",
+    "reporter_not_in_file_name": "The name of {file} does not give the office that reports.",
+    "reporter_not_in_file_name.would_be": "a file name that {pattern} matches",
+    "sender_missing": "{file} does not say which org unit sends it.",
+    "sender_missing.would_be": "the code of the sending unit",
+    "unknown_sender": "The sender {sender} is no org unit of the registry.",
+    "unknown_sender.would_be": "the code of the sending unit",
+    # a sheet
+    "missing_sheet": "The sheet {sheet} is missing.",
+    "unmapped_sheet": "The sheet {sheet} is not expected and was not read; expected: {expected}.",
+    "unmapped_sheet.would_be": "one of: {expected}",
+    "missing_header": "There is no header in row {row}.",
+    "missing_header.would_be": "a header row in row {row}",
+    "missing_column": "The column {column} is missing; nothing of this sheet was taken.",
+    "unmapped_column": "The column {column} is not known; nothing of this sheet was taken.",
+    "unmapped_column.would_be": "one of: {expected}",
+    "blank_header": "A column with content has no header; nothing of this sheet was taken.",
+    "blank_header.would_be": "one of: {expected}",
+    "duplicate_column": "The column {column} stands here more than once; nothing of this sheet was taken.",
+    "duplicate_column.would_be": "one column {column}",
+    "ragged_row": "The row has {cells} cells under {headers} headers.",
+    "ragged_row.would_be": "{headers} cells",
+    "no_rows": "There is no row of figures.",
+    "no_rows.would_be": "a row for each unit, or a nil return",
+    # a row
+    "blank_unit": "The org unit's code is missing.",
+    "blank_unit.would_be": "a unit's code",
+    "blank_period": "The period is missing.",
+    "blank_period.would_be": "such as 2024-06, 2024-Q2, 2024-H1 or 2024",
+    "unreadable_period": "{period} is not a period.",
+    "unreadable_period.would_be": "such as 2024-06, 2024-Q2, 2024-H1 or 2024",
+    "period_not_open": "The period {period} is not open for reporting.",
+    "period_not_open.would_be": "{first} to {last}",
+    "unreadable_time": "{time} is not a time with an offset from UTC.",
+    "unreadable_time.would_be": "such as 2024-02-03T10:00:00+08:00",
+    "unknown_office": "{office} is not the kind of any office.",
+    "unknown_office.would_be": "one of: {expected}",
+    "office_not_listed": "The unit {unit} has no reporting office {office} in {period}.",
+    "office_not_listed.would_be": "an office that the registry lists",
+    "unknown_unit": "The registry has no org unit {unit}.",
+    "unknown_unit.would_be": "the code of a unit of the registry",
+    "unit_not_valid_then": "The org unit {unit} does not exist at the end of {period}.",
+    "unit_not_valid_then.would_be": "a unit that exists then",
+    "unit_out_of_scope": "The org unit {unit} does not report here.",
+    "unit_out_of_scope.would_be": "a unit in scope",
+    "unit_not_below_sender": "{sender} may submit for itself and what lies below it, not for {unit}.",
+    "unit_not_below_sender.would_be": "a unit below {sender}",
+    "level_does_not_report": "Units of the level of {unit} do not report.",
+    "level_does_not_report.would_be": "a unit of a level that reports",
+    "not_a_reporter": "{reporter} does not report {data_set}.",
+    "not_a_reporter.would_be": "one of: {expected}",
+    "wrong_period_type": "{reporter} does not report {data_set} for a period like {period}.",
+    "wrong_period_type.would_be": "one of: {expected}",
+    "not_collected": "{data_set} is not collected from {unit} for {period}.",
+    "not_collected.would_be": "no row",
+    "duplicate_row": "{reporter} stands more than once for {period}: rows {rows}. None of them was taken.",
+    "duplicate_row.would_be": "one row",
+    "duplicate_cell": "{indicator} stands more than once for {reporter} and {period}: rows {rows}.",
+    "duplicate_cell.would_be": "one row",
+    "unknown_indicator": "{indicator} is not an indicator that is expected here.",
+    "unknown_indicator.would_be": "such as {expected}",
+    # a cell
+    "blank_cell": "{indicator} is missing.",
+    "blank_cell.would_be": "a number; 0 when there was nothing",
+    "not_a_number": "{text} is not a plain number ({indicator}).",
+    "not_a_number.would_be": "digits only, such as 12",
+    "negative": "{text} is negative ({indicator}).",
+    "negative.would_be": "0 or more",
+    "too_many_decimals": "{text} has more than {decimals} decimals ({indicator}).",
+    "too_many_decimals.would_be": "at most {decimals} decimals",
+    "too_large": "{text} has too many digits ({indicator}).",
+    "too_large.would_be": "at most {digits} digits before the decimal point",
+    "not_collected_cell": "{indicator} is not collected from {reporter} for {period}.",
+    "not_collected_cell.would_be": "an empty cell",
+    "nil_with_figures": "A nil return has the figure {text} ({indicator}).",
+    "nil_with_figures.would_be": "an empty cell, or a report instead of a nil return",
+    "withdrawal_with_figures": "A withdrawal has the figure {text} ({indicator}).",
+    "withdrawal_with_figures.would_be": "an empty cell, or a report instead of a withdrawal",
+}
+"""Message templates by code."""
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Templates in the domain's first language, and in English."""
+
+    language: str
+    texts: dict[str, str]
+    """By code, in the domain's language where it has them."""
+    english: dict[str, str]
+
+    def word(
+        self, code: str, values: dict[str, str], english: dict[str, str] | None = None
+    ) -> tuple[str, str]:
+        """Return the message of ``code`` in the domain's language and in English.
+
+        ``english`` has those of the ``values`` that are different in English.
+        """
+        return self.texts[code].format_map(values), self.english[code].format_map(values | (english or {}))
+
+    def would_be(self, code: str, values: dict[str, str]) -> str | None:
+        """Return what would be right, in the domain's language, where ``code`` has a phrase for it."""
+        template = self.texts.get(f"{code}.would_be")
+        return template.format_map(values) if template else None
+
+
+def load_messages(domain: Domain) -> Messages:
+    """Return the messages of ``domain``; without ``messages.yml`` all are English.
+
+    Raises StopTheRun that names the code when it is unknown or a template has a name that it cannot.
+    """
+    path = domain.folder / "messages.yml"
+    language = domain.file.languages[0]
+    given = _read(path) if path.exists() else {}
+    english = dict(ENGLISH)
+    texts = dict(ENGLISH)
+    for code, by_language in given.items():
+        if code not in ENGLISH:
+            near = difflib.get_close_matches(code, ENGLISH, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise StopTheRun(f"{path}: {code}: there is no such message{hint}")
+        for template in by_language.values():
+            unknown = _names(template) - _names(ENGLISH[code])
+            if unknown:
+                names = ", ".join(sorted(_names(ENGLISH[code]))) or "none"
+                raise StopTheRun(f"{path}: {code}: no {{{min(unknown)}}} here; there are: {names}")
+        english[code] = by_language.get("en", english[code])
+        texts[code] = by_language.get(language, english[code])
+    return Messages(language, texts, english)
+
+
+def _names(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(content, dict) or not all(
+        isinstance(item, dict) and all(isinstance(text, str) for text in item.values())
+        for item in content.values()
+    ):
+        raise StopTheRun(f"{path}: write each message as code: {{language: text}}")
+    return content

@@ -1,0 +1,105 @@
+"""Collecting a source: from what it delivers to what has landed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from plumbline.collect import files, sql
+from plumbline.collect.check import check
+from plumbline.collect.contract import Source, carried_data_sets, load_source
+from plumbline.collect.delivery import Delivery
+from plumbline.collect.desk import Desk
+from plumbline.collect.landing import Batch, Ledger, collecting, land, release_moments
+from plumbline.collect.messages import load_messages
+from plumbline.domain import load_domain
+from plumbline.printed import load_printed_words
+from plumbline.rules import load_rules
+from plumbline.settings import Settings
+
+KINDS: dict[str, Callable[[Settings, Source, Ledger], Iterator[Delivery]]] = {
+    "files": files.deliveries,
+    "sql": sql.deliveries,
+}
+"""How each kind of source is asked for what has not landed."""
+
+DELIVERIES_AT_ONCE = 500
+BYTES_AT_ONCE = 256 * 2**20
+"""What one batch holds at most: these bound the memory, whatever arrives."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CollectResult:
+    """What a source's collection landed, in counts; all are 0 when nothing was new."""
+
+    source: str
+    batches: int = 0
+    deliveries: int = 0
+    submissions: int = 0
+    accepted: int = 0
+    returned: int = 0
+    cells: int = 0
+    """Figures of accepted submissions."""
+    receipt_lines: int = 0
+
+    def __add__(self, batch: Batch) -> CollectResult:
+        submissions = batch.tables["submissions"]
+        returned = submissions["returned"].to_pylist().count(True)
+        return CollectResult(
+            source=self.source,
+            batches=self.batches + 1,
+            deliveries=self.deliveries + len(batch.deliveries),
+            submissions=self.submissions + len(submissions),
+            accepted=self.accepted + len(submissions) - returned,
+            returned=self.returned + returned,
+            cells=self.cells + batch.figures,
+            receipt_lines=self.receipt_lines + len(batch.tables["receipt_lines"]),
+        )
+
+
+def collect(settings: Settings, source: str, landed_at: datetime) -> CollectResult:
+    """Take what ``source`` delivers, check it, and land what has not landed before.
+
+    ``landed_at`` is the time of this run, with an offset from UTC. What is wrong with a submission is
+    in its receipt and is no error here. Raises StopTheRun when the domain's files or the contract are
+    wrong, TryAgain when the source is away or is being collected by another process.
+    """
+    if landed_at.tzinfo is None:
+        raise ValueError("landed_at has no offset from UTC")
+    landed_at = landed_at.astimezone(UTC)
+    domain = load_domain(settings.domain)
+    contract = load_source(settings, source)
+    desk = Desk(
+        domain,
+        contract,
+        carried_data_sets(contract, domain),
+        load_rules(settings, domain),
+        load_messages(domain),
+        load_printed_words(settings.domain),
+    )
+    last_release = max((at for at in release_moments(settings) if at <= landed_at), default=None)
+    result = CollectResult(source)
+    with collecting(settings, source) as ledger:
+        for deliveries in _batches(KINDS[contract.kind](settings, contract, ledger)):
+            batch = check(desk, deliveries, landed_at, last_release)
+            folder = land(settings, source, landed_at, batch)
+            result += batch
+            log.info("landed %s: %d deliveries", folder.name, len(deliveries))
+    return result
+
+
+def _batches(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
+    batch: list[Delivery] = []
+    size = 0
+    for delivery in deliveries:
+        if batch and (len(batch) == DELIVERIES_AT_ONCE or size + len(delivery.content) > BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(delivery)
+        size += len(delivery.content)
+    if batch:
+        yield batch

@@ -1,0 +1,136 @@
+"""A printed figure stands for every value that a printer could have had in mind."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plumbline.errors import StopTheRun
+from plumbline.printed import PrintedWords, load_printed_words
+from plumbline.settings import ROOT
+
+WORDS = PrintedWords(
+    percent=("%", "％"),
+    multipliers={"千": 1000, "万": 10000},
+    words={
+        "以上": "at_least",
+        "超": "at_least",
+        "余": "more",
+        "约": "about",
+        "近": "nearly",
+        "不足": "below",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "low", "below"),
+    [
+        ("99%", 99, 98.5, 100),
+        ("90％", 90, 89.5, 91),
+        ("99.5%", "99.5", 99.45, 99.6),
+        ("39.36万", 393600, 393550, 393700),
+        ("3万", 30000, 25000, 40000),
+        ("12000余", 12000, 12000, 13000),
+        ("2万余", 20000, 20000, 30000),
+        ("30余万", 300000, 300000, 400000),
+        ("47余", 47, 47, 50),
+        ("20余", 20, 20, 30),
+        ("约5千", 5000, 4500, 6000),
+        ("约5000", 5000, 4500, 6000),
+        ("不足10", 10, 0, 10),
+    ],
+)
+def test_an_interval_is_open_above(text: str, value: object, low: float, below: float) -> None:
+    printed = WORDS.parse(text)
+    assert printed is not None
+    assert (printed.value, printed.low) == (Decimal(str(value)), low)
+    assert printed.high == math.nextafter(below, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "low", "high"),
+    [
+        ("12", 12, 12, 12),
+        ("-1.50", "-1.50", -1.5, -1.5),
+        ("99%以上", 99, 99, 100),
+        ("120%以上", 120, 120, math.inf),
+        ("超3000", 3000, 3000, math.inf),
+        ("近5000", 5000, 4000, 5000),
+        ("近5万", 50000, 40000, 50000),
+        ("-5%", -5, math.nextafter(-6, 0), -4.5),
+    ],
+)
+def test_an_interval_is_closed(text: str, value: object, low: float, high: float) -> None:
+    printed = WORDS.parse(text)
+    assert printed is not None
+    assert (printed.value, printed.low, printed.high) == (Decimal(str(value)), low, high)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "无一", "均", "许多", "１２", "1,200", "约12余", "3万千", "1802户", "1e3", " 12", "012", "%"]
+)
+def test_what_is_not_understood_is_not_guessed(text: str) -> None:
+    assert WORDS.parse(text) is None
+
+
+figures = st.decimals(min_value=0, max_value=10**7, places=4)
+decimals = st.integers(0, 2)
+rounding = st.sampled_from([ROUND_HALF_UP, ROUND_HALF_EVEN, ROUND_DOWN])
+
+
+@given(figures, decimals, rounding, st.sampled_from([("%", 1), ("万", 10000)]))
+def test_what_rounds_or_truncates_to_the_text_lies_inside(
+    figure: Decimal, places: int, how: str, mark: tuple[str, int]
+) -> None:
+    ending, multiplier = mark
+    printed = WORDS.parse(f"{(figure / multiplier).quantize(Decimal(1).scaleb(-places), how):f}{ending}")
+    assert printed is not None
+    assert printed.low <= float(figure) <= printed.high
+
+
+@given(st.integers(1, 10**7), st.integers(0, 6))
+def test_a_figure_cut_to_round_digits_lies_inside_what_its_words_say(figure: int, zeros: int) -> None:
+    cut = figure // 10**zeros * 10**zeros
+    if not cut:
+        return
+    for text in (f"{cut}余", f"{cut}以上", f"超{cut}", f"约{cut}"):
+        printed = WORDS.parse(text)
+        assert printed is not None
+        assert printed.low <= cut <= printed.high
+        assert printed.low <= figure <= printed.high
+
+
+def test_a_domain_without_words_has_plain_numbers_and_percentages_only(tmp_path: Path) -> None:
+    words = load_printed_words(tmp_path)
+    assert words.parse("12") is not None
+    assert words.parse("99%") is not None
+    assert words.parse("12余") is None
+
+
+def test_a_mistake_in_the_words_is_named(tmp_path: Path) -> None:
+    (tmp_path / "printed.yml").write_text("words: {余: moer}")
+    with pytest.raises(StopTheRun, match=r"printed.yml:\n  words.余: Input should be 'about'"):
+        load_printed_words(tmp_path)
+
+
+def test_this_domain_understands_what_its_reports_print() -> None:
+    words = load_printed_words(ROOT / "include" / "domain")
+    texts = [
+        "99%以上",
+        "12000余",
+        "39.36万",
+        "2万余",
+        "约5千",
+        "近300",
+        "1000多",
+        "500左右",
+        "不足1%",
+        "3百万",
+    ]
+    assert [text for text in texts if words.parse(text) is None] == []
