@@ -1,0 +1,39 @@
+"""The demo: a year of submissions as they would really arrive, made from figures that were published.
+
+``<domain>/demo/`` holds what it is made from: ``published.csv``, the figures; ``apportion.yml``, how they
+fall apart; ``deliveries.yml``, how the parts arrive. What places published is real; what villages, offices
+and months contributed to it is an apportionment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plumbline.collect.contract import carried_data_sets, load_source
+from plumbline.demo.apportion import own_accounts
+from plumbline.demo.files import write_source
+from plumbline.demo.parcels import parcels
+from plumbline.demo.plan import Apportionment, Deliveries, read_plan, read_published
+from plumbline.demo.tree import Tree
+from plumbline.domain import load_domain
+from plumbline.settings import Settings
+
+
+def write_demo(settings: Settings) -> Path:
+    """Write the demo's files below ``settings.inbox``, which is returned; the same bytes every time.
+
+    Raises StopTheRun when the figures cannot be apportioned as the domain's data sets ask for them.
+    """
+    domain = load_domain(settings.domain)
+    folder = settings.domain / "demo"
+    published = read_published(folder / "published.csv", domain)
+    apportionment = read_plan(folder / "apportion.yml", Apportionment)
+    deliveries = read_plan(folder / "deliveries.yml", Deliveries)
+    contracts = {name: load_source(settings, name) for name in deliveries.sources}
+    tree = Tree.on(max(figure.period.ends_on for figure in published), domain)
+    accounts = own_accounts(domain, tree, apportionment, published)
+    sent = parcels(domain, tree, contracts, deliveries, accounts, published)
+    for name, contract in contracts.items():
+        its = [parcel for parcel in sent if parcel.source == name]
+        write_source(settings.inbox, contract, carried_data_sets(contract, domain), tree, its)
+    return settings.inbox
