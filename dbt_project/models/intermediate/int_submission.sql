@@ -1,0 +1,46 @@
+with submission as (
+    select * from {{ ref('stg_submission') }}
+),
+
+-- A returned submission is no version: what stood before it still stands.
+version as (
+    select
+        submission_id,
+        row_number() over chain as version,
+        lead(action) over chain as next_action
+    from submission
+    where not returned
+    window chain as (
+        partition by data_set, reporter, org_unit_code, period, scope
+        order by received_at, landed_at, row_number, submission_id
+    )
+)
+
+select
+    submission.submission_id,
+    submission.delivery_id,
+    submission.source,
+    submission.data_set,
+    submission.reporter,
+    submission.reporter_kind,
+    submission.org_unit_code,
+    submission.period,
+    submission.scope,
+    submission.action,
+    submission.file_name,
+    submission.content_sha256,
+    submission.sheet,
+    submission.row_number,
+    version.version,
+    case
+        when submission.returned then 'returned'
+        when submission.action = 'withdrawal' and version.next_action is null then 'withdrawn'
+        when version.next_action is null then 'accepted'
+        when version.next_action = 'withdrawal' then 'withdrawn'
+        else 'superseded'
+    end as status,
+    submission.received_at,
+    submission.landed_at,
+    submission.known_from
+from submission
+left join version using (submission_id)

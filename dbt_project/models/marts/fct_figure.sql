@@ -1,0 +1,21 @@
+{{ config(materialized='view', tags=['judged']) }}
+
+select
+    figure.org_unit_code,
+    figure.indicator_id,
+    figure.period,
+    figure.basis,
+    figure.own_value,
+    figure.children_value,
+    figure.total_value,
+    figure.numerator,
+    figure.denominator,
+    figure.reported_total,
+    figure.due,
+    figure.received,
+    figure.received / nullif(figure.due, 0) as coverage,
+    case when judged.is_held then 'held' else figure.status end as status,
+    coalesce(judged.open_findings, 0) as open_findings,
+    coalesce(judged.held_below, 0) as held_below
+from {{ ref('int_figure') }} as figure
+left join {{ ref('int_finding_count') }} as judged using (org_unit_code, indicator_id, period)

@@ -1,0 +1,20 @@
+{{ config(tags=['judged']) }}
+
+select
+    finding_id,
+    rule_id,
+    rule_version,
+    severity,
+    data_set,
+    org_unit_code,
+    indicator_id,
+    period,
+    basis,
+    account,
+    left_value,
+    right_value,
+    difference,
+    message,
+    message_en,
+    status
+from {{ source('judged', 'finding') }}

@@ -1,0 +1,101 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    tags=['judged'],
+    pre_hook="{{ forget_work() }}"
+) }}
+
+-- The ledger: what a unit claims against what rolls up below it.
+with recursive claim as (
+    select
+        figure.*,
+        indicator.group_name
+    from {{ ref('int_figure') }} as figure
+    inner join {{ source('domain', 'indicator') }} as indicator using (indicator_id, data_set)
+    inner join {{ source('build', 'work') }} as work using (data_set, period)
+    where figure.reported_total is not null and (indicator.additive or indicator.kind = 'registry')
+),
+
+-- Who owes a report that a claim's unit holds, from the reporter up to every ancestor.
+missing as (
+    select
+        due.data_set,
+        due.group_name,
+        part.period,
+        due.org_unit_code as missing_code,
+        due.org_unit_code
+    from {{ ref('int_due') }} as due
+    inner join {{ source('domain', 'period_part') }} as part on due.period = part.part_period
+    inner join {{ source('build', 'work') }} as work
+        on due.data_set = work.data_set and part.period = work.period
+    where due.received_at is null
+    union
+    select
+        missing.data_set,
+        missing.group_name,
+        missing.period,
+        missing.missing_code,
+        tree.parent_code as org_unit_code
+    from missing
+    inner join {{ ref('int_tree') }} as tree using (period, org_unit_code)
+    where tree.parent_code is not null
+),
+
+missing_by_unit as (
+    select
+        data_set,
+        group_name,
+        period,
+        org_unit_code,
+        list(distinct missing_code order by missing_code) as missing_units
+    from missing
+    group by all
+),
+
+compared as (
+    select
+        claim.*,
+        printed.printed,
+        coalesce(printed.low, claim.reported_total) as reported_low,
+        coalesce(printed.high, claim.reported_total) as reported_high,
+        claim.reported_total - claim.total_value as difference,
+        coalesce(missing_by_unit.missing_units, []) as missing_units
+    from claim
+    left join {{ ref('int_printed') }} as printed
+        on
+            claim.data_set = printed.data_set
+            and claim.indicator = printed.indicator
+            and claim.org_unit_code = printed.org_unit_code
+            and claim.period = printed.period
+            and printed.scope = 'total'
+    left join missing_by_unit
+        on
+            claim.data_set = missing_by_unit.data_set
+            and claim.group_name = missing_by_unit.group_name
+            and claim.period = missing_by_unit.period
+            and claim.org_unit_code = missing_by_unit.org_unit_code
+    qualify row_number() over (
+        partition by claim.org_unit_code, claim.indicator_id, claim.period, claim.basis order by printed.reporter
+    ) = 1
+)
+
+select
+    org_unit_code,
+    indicator_id,
+    data_set,
+    period,
+    basis,
+    reported_total,
+    printed,
+    total_value as rolled_up_total,
+    difference,
+    0::decimal(28, 6) as explained,
+    case when total_value between reported_low and reported_high then 0 else difference end::decimal(28, 6)
+        as unexplained,
+    missing_units,
+    case
+        when len(missing_units) > 0 or total_value is null then 'incomplete'
+        when total_value between reported_low and reported_high then 'reconciled'
+        else 'unexplained'
+    end as status
+from compared

@@ -1,0 +1,1 @@
+"""Great Expectations over Plumbline's wide tables: the rule families and the DuckDB engine."""

@@ -1,0 +1,293 @@
+"""A rule's comparisons over the wide tables ``fct_<data_set>``, as SQL.
+
+A comparison is made on one of two accounts: on what rolled up (``total``), or on what a unit claims with
+everything below it (``claimed``). Totals are compared once all reports that they are made of have arrived;
+figures of one kind in one reporting group, which arrive together, already before. Where reports may have
+left an optional indicator out, its total is a lower bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from plumbline.domain import Indicator
+from plumbline.rules import Rule, Rules
+from plumbline.rules.expression import Expression, Term
+from plumbline.rules.intervals import FIGURE, Comparison, Interval, compare
+from plumbline.rules.message import literal
+
+Account = Literal["total", "claimed"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison of a rule, made for every row of its data set's wide table."""
+
+    indicator: str
+    """The indicator of the data set that a finding is about."""
+    account: Account
+    joins: dict[str, str]
+    """What is joined to the wide table for it, by alias."""
+    due: str
+    """Condition that what is to be compared has arrived."""
+    comparison: Comparison
+    left_printed: str = "null::varchar"
+    right_printed: str = "null::varchar"
+    with_pseudo: str = "null::bigint"
+    without_pseudo: str = "null::bigint"
+
+    @property
+    def has_figures(self) -> str:
+        """Condition that there is a figure on both sides."""
+        return f"{self.comparison.left.value} is not null and {self.comparison.right.value} is not null"
+
+    @property
+    def offends(self) -> str:
+        """Condition that a comparison was due and the figures contradict the rule."""
+        return f"({self.due}) and {self.has_figures} and {self.comparison.offends}"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The wide table of one data set, with those that its rules refer to: how a term is read there."""
+
+    rules: Rules
+    data_set: str
+    periods: tuple[str, ...]
+    """The periods that are judged."""
+    printed: frozenset[tuple[str, str]]
+    """Data set and indicator of all claims that carry their text as printed."""
+
+    def column(self, term: Term, ending: str = "") -> str:
+        """Return the column of a term's total or count, or one that stands beside it (``_claimed``)."""
+        data_set = self.rules.domain.data_sets[term.data_set]
+        name = f"{term.indicator}{ending}" if ending else data_set.figure_column(term.indicator)
+        return f"{_alias(term, self.data_set)}.{name}"
+
+    def total(self, term: Term) -> Interval:
+        """Return what rolled up; the period before counts as zero where nothing was due in it."""
+        column = self.column(term)
+        indicator = self._indicator(term)
+        group = self._group(term)
+        if term.previous and group:
+            due = f"{_alias(term, self.data_set)}.due_{group}"
+            column = f"case when coalesce({due}, 0) = 0 then 0 else {column} end"
+        if indicator.kind == "rate":
+            return Interval.stated_rate(column)
+        return Interval.at_least(column) if indicator.optional else Interval.exact(column)
+
+    def claim(self, term: Term) -> Interval:
+        """Return what is claimed; the period before counts as zero where nothing is claimed for it."""
+        if term.registered:
+            return Interval.exact(self.column(term))
+        column = self.column(term, "_claimed")
+        if term.previous:
+            column = f"coalesce({column}, 0)"
+        interval = (
+            Interval.stated_rate(column) if self._indicator(term).kind == "rate" else Interval.exact(column)
+        )
+        return interval.printed(_printed_alias(term)) if self._is_printed(term) else interval
+
+    def compare(self, rule: Rule, expression: Expression, of: Callable[[Term], Interval]) -> Comparison:
+        """Return ``expression`` with the rule's tolerance, its terms read by ``of``."""
+        return compare(expression, of, rule.scale, rule.entry.tolerance)
+
+    def on_totals(self, rule: Rule, expression: Expression) -> Case:
+        """Return the comparison of what rolled up.
+
+        It is due where reports have arrived that state a term; a term that is optional and was not
+        stated leaves nothing to compare.
+        """
+        terms = tuple(expression.terms())
+        now = [term for term in terms if not term.previous and self._group(term)]
+        stated = [self.total(term).value for term in now]
+        optional = [self.total(term).value for term in now if self._indicator(term).optional]
+        return Case(
+            indicator=rule.indicators[0],
+            account="total",
+            joins=self.joins(rule, terms, "total"),
+            due=all_of(
+                self.applies(rule),
+                self._arrived(terms),
+                f"coalesce({', '.join(stated)}) is not null" if stated else "false",
+                *(f"{value} is not null" for value in optional),
+                self.divisible(expression, self.total),
+            ),
+            comparison=self.compare(rule, expression, self.total),
+        )
+
+    def on_claims(self, rule: Rule, expression: Expression) -> Case:
+        """Return the comparison of what units claim; it is due where all its terms are claimed."""
+        terms = tuple(expression.terms())
+        return Case(
+            indicator=rule.indicators[0],
+            account="claimed",
+            joins=self.joins(rule, terms, "claimed"),
+            due=all_of(
+                self.applies(rule),
+                *(f"{self.claim(term).value} is not null" for term in terms if not term.registered),
+                self.divisible(expression, self.claim),
+            ),
+            comparison=self.compare(rule, expression, self.claim),
+            left_printed=self.text(expression.left.only_term),
+            right_printed=self.text(expression.right.only_term),
+        )
+
+    def text(self, term: Term | None) -> str:
+        """Return the text of a claim as printed, null where it is a plain number."""
+        if term is None or not self._is_printed(term):
+            return "null::varchar"
+        return f"{_printed_alias(term)}.printed"
+
+    def applies(self, rule: Rule) -> str:
+        """Return the condition that the rule is for the row's level and type of period."""
+        entry = rule.entry
+        return all_of(
+            *([f"period.period_type in ({_literals(entry.periods)})"] if entry.periods else []),
+            *([f"unit.level in ({_literals(entry.levels)})"] if entry.levels else []),
+        )
+
+    def joins(self, rule: Rule, terms: Iterable[Term], account: Account) -> dict[str, str]:
+        """Return what is joined to the wide table, by alias, to compare ``terms`` on an account."""
+        joins: dict[str, str] = {}
+        if rule.entry.levels:
+            joins["unit"] = (
+                "left join domain.org_unit as unit on unit.org_unit_code = figure.org_unit_code "
+                "and unit.valid_from <= period.ends_on and coalesce(unit.valid_to > period.ends_on, true)"
+            )
+        for term in terms:
+            alias, printed = _alias(term, self.data_set), _printed_alias(term)
+            period = "period.previous_period" if term.previous else "figure.period"
+            if alias != "figure":
+                joins[alias] = (
+                    f"left join main.fct_{term.data_set} as {alias} "
+                    f"on {alias}.org_unit_code = figure.org_unit_code "
+                    f"and {alias}.period = {period} and {alias}.basis = figure.basis"
+                )
+            if account == "claimed" and self._is_printed(term):
+                joins[printed] = (
+                    "left join (select org_unit_code, period, min(printed) as printed, min(low) as low, "
+                    "max(high) as high from main.int_printed where scope = 'total' "
+                    f"and data_set = {literal(term.data_set)} and indicator = {literal(term.indicator)} "
+                    f"group by all) as {printed} on {printed}.org_unit_code = figure.org_unit_code "
+                    f"and {printed}.period = {period}"
+                )
+        return joins
+
+    def complete(self, terms: Iterable[Term]) -> str:
+        """Return the condition that all reports which the terms' totals are made of have arrived."""
+        conditions = []
+        for term in terms:
+            alias, group = _alias(term, self.data_set), self._group(term)
+            if group:
+                complete = f"{alias}.received_{group} >= {alias}.due_{group}"
+                due = f"{alias}.due_{group} > 0"
+                conditions.append(f"coalesce({complete}, true)" if term.previous else f"{due} and {complete}")
+        return all_of(*dict.fromkeys(conditions))
+
+    def divisible(self, expression: Expression, of: Callable[[Term], Interval]) -> str:
+        """Return the condition that no ratio of ``expression`` has a denominator of zero."""
+        return all_of(
+            *(
+                f"coalesce({' + '.join(of(term).value for _, term in side.denominator.terms)}, 1) <> 0"
+                for side in (expression.left, expression.right)
+                if side.denominator
+            )
+        )
+
+    def offenders(self, cases: Iterable[Case]) -> str:
+        """Return the query of all rows that contradict any of ``cases``, over ``{batch}``: one scan.
+
+        One row per org unit, period, basis, indicator and account, with both sides' values and texts.
+        """
+        cases = list(cases)
+        offences = ",\n".join(
+            f"case when {case.offends} then {{{{"
+            f"'indicator_id': {literal(f'{self.data_set}.{case.indicator}')}, "
+            f"'account': {literal(case.account)}, "
+            f"'left_value': ({case.comparison.left.value})::{FIGURE}, "
+            f"'right_value': ({case.comparison.right.value})::{FIGURE}, "
+            f"'left_printed': {case.left_printed}, 'right_printed': {case.right_printed}, "
+            f"'with_pseudo': {case.with_pseudo}, 'without_pseudo': {case.without_pseudo}}}}} end"
+            for case in cases
+        )
+        return (
+            "select org_unit_code, period, basis, unnest(offence)\n"
+            "from (select figure.org_unit_code, figure.period, figure.basis, unnest([\n"
+            f"{offences}\n]) as offence\n"
+            f"{self._source(cases)}\n"
+            f"and ({' or '.join(f'({case.offends})' for case in cases)}))\n"
+            "where offence is not null"
+        )
+
+    def counts(self, cases: dict[str, list[Case]]) -> str:
+        """Return the query of how much was due and compared, over ``{batch}``: one scan for all rules.
+
+        ``cases`` are the comparisons of each rule, by rule id. One row per period and rule: period,
+        rule_id, due, compared.
+        """
+        numbered = list(enumerate(case for listed in cases.values() for case in listed))
+        flags = "".join(
+            f", ({case.due}) as due_{number}, due_{number} and {case.has_figures} as compared_{number}"
+            for number, case in numbered
+        )
+
+        def counted(flag: str) -> str:
+            numbers = (number for number, _ in numbered)
+            sums = (
+                " + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed)
+                for listed in cases.values()
+            )
+            return f"unnest([{', '.join(sums)}]::bigint[])"
+
+        return (
+            f"with flagged as (select figure.period{flags}\n{self._source(case for _, case in numbered)})\n"
+            f"select period, unnest([{_literals(cases)}]::varchar[]) as rule_id, {counted('due')} as due, "
+            f"{counted('compared')} as compared from flagged group by period"
+        )
+
+    def _source(self, cases: Iterable[Case]) -> str:
+        joins = {alias: join for case in cases for alias, join in case.joins.items()}
+        return "\n".join(
+            [
+                "from {batch} as figure join domain.period as period on period.period = figure.period",
+                *joins.values(),
+                f"where figure.basis = 'as_reported' and figure.period in ({_literals(self.periods)})",
+            ]
+        )
+
+    def _arrived(self, terms: tuple[Term, ...]) -> str:
+        kinds = {(term.data_set, self._group(term), self._indicator(term).kind) for term in terms}
+        group = self._group(terms[0])
+        if len(kinds) == 1 and group and not any(term.previous for term in terms):
+            return f"{_alias(terms[0], self.data_set)}.received_{group} > 0"
+        return self.complete(terms)
+
+    def _indicator(self, term: Term) -> Indicator:
+        return self.rules.domain.data_sets[term.data_set].indicators[term.indicator]
+
+    def _group(self, term: Term) -> str | None:
+        return self.rules.domain.data_sets[term.data_set].group_of(term.indicator)
+
+    def _is_printed(self, term: Term) -> bool:
+        return not term.registered and (term.data_set, term.indicator) in self.printed
+
+
+def _alias(term: Term, data_set: str) -> str:
+    alias = "figure" if term.data_set == data_set else f"figure_of_{term.data_set}"
+    return f"{alias}_before" if term.previous else alias
+
+
+def _printed_alias(term: Term) -> str:
+    return f"printed_{term.data_set}_{term.indicator}{'_before' if term.previous else ''}"
+
+
+def all_of(*conditions: str) -> str:
+    """Return the condition that all of ``conditions`` hold."""
+    return " and ".join(condition for condition in conditions if condition != "true") or "true"
+
+
+def _literals(values: Iterable[str]) -> str:
+    return ", ".join(literal(value) for value in values)

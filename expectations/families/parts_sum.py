@@ -1,0 +1,12 @@
+"""Parts sum to their whole."""
+
+from expectations.rule_expectation import RuleExpectation
+
+
+class PartsSum(RuleExpectation):
+    """A whole is the sum of its parts, or some of its parts (其中) are at most the whole.
+
+    ``cases = cases_criminal + cases_civil`` where the parts are complete, ``sampled + repealed <= reviewed``
+    where they are not. A part may count several times: ``own_officers = 2 * own_subjects``. Parts that were
+    printed with rounding are summed as intervals.
+    """

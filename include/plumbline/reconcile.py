@@ -1,0 +1,232 @@
+"""Reconciliation: Great Expectations judges the figures of tonight's work, and every offence is kept.
+
+Great Expectations returns 200 offending rows at most, so the query of a rule that it found offended is
+run once more, into ``judged.finding``. Only the (data set, period) of ``build.work`` are judged again,
+with those whose rules look at them from another data set or from the period after.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from plumbline.domain import load_domain
+from plumbline.rules import Rules, load_rules
+from plumbline.rules.intervals import FIGURE
+from plumbline.rules.message import message
+from plumbline.settings import Settings
+
+if TYPE_CHECKING:
+    from expectations.cases import Figures
+    from expectations.suite import Judged, Outcome
+
+_TABLES = f"""
+create schema if not exists judged;
+create table if not exists judged.rule (
+    rule_id varchar, rule_version varchar, family varchar, severity varchar, data_set varchar,
+    tolerance {FIGURE}, description varchar
+);
+create table if not exists judged.rule_result (
+    rule_id varchar, data_set varchar, period varchar, due bigint, compared bigint, offending bigint,
+    error varchar
+);
+create table if not exists judged.finding (
+    finding_id varchar, rule_id varchar, rule_version varchar, severity varchar, data_set varchar,
+    org_unit_code varchar, indicator_id varchar, period varchar, basis varchar, account varchar,
+    left_value {FIGURE}, right_value {FIGURE}, difference {FIGURE},
+    message varchar, message_en varchar, status varchar
+);
+"""
+
+
+@dataclass(frozen=True)
+class ReconcileResult:
+    """What a reconciliation did."""
+
+    judged: int
+    """Rules judged."""
+    findings: int
+    """Findings that the warehouse holds now, of this night and of nights before."""
+    errors: dict[str, str]
+    """Why a rule could not be judged, by rule id; the gate stops on any."""
+
+
+def ensure_judged_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of schema ``judged`` that are not there yet.
+
+    ``rule``: one row per rule as of now. ``rule_result``: one row per rule and period. ``finding``: one
+    row per offence against one rule; its ``org_unit_code`` is null where the rule itself is at fault.
+    """
+    con.execute(_TABLES)
+
+
+def reconcile(settings: Settings) -> ReconcileResult:
+    """Judge the figures of ``build.work`` by all rules and write findings and results.
+
+    What was found of the same data sets and periods before is replaced, all at once at the end; the rest
+    is kept. A finding has the same id every night. The caller holds the warehouse's lock.
+    """
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # Importing Great Expectations takes four seconds that only reconciliation should pay.
+    from expectations.cases import Figures
+    from expectations.suite import prepare, run
+
+    rules = load_rules(settings, load_domain(settings.domain))
+    with duckdb.connect(str(settings.warehouse), read_only=True) as con:
+        printed = con.execute(
+            "select distinct data_set, indicator from main.int_printed where scope = 'total'"
+        ).fetchall()
+        figures = [
+            Figures(rules, data_set, periods, frozenset(printed))
+            for data_set, periods in _judged_periods(con, rules).items()
+        ]
+    judged = {wide.data_set: [prepare(rule, wide) for rule in rules.of(wide.data_set)] for wide in figures}
+    outcomes = run(settings.warehouse, (one for listed in judged.values() for one in listed))
+    with duckdb.connect(str(settings.warehouse)) as con:
+        con.begin()
+        ensure_judged_tables(con)
+        _replace_rules(con, rules)
+        for wide in figures:
+            _forget(con, wide)
+            for one in judged[wide.data_set]:
+                if outcomes[one.rule.rule_id].offending:
+                    _write_findings(con, rules, one)
+            _write_results(con, wide, judged[wide.data_set], outcomes)
+            _write_rules_that_compared_nothing(con, rules, wide)
+        con.commit()
+        (findings,) = con.execute("select count(*) from judged.finding").fetchone() or (0,)
+    return ReconcileResult(
+        judged=len(outcomes),
+        findings=findings,
+        errors={rule_id: outcome.error for rule_id, outcome in outcomes.items() if outcome.error},
+    )
+
+
+def _judged_periods(con: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, tuple[str, ...]]:
+    """Return the periods to judge, by data set: its own work, and what its rules look at elsewhere."""
+    work = set(con.execute("select data_set, period from build.work").fetchall())
+    periods = con.execute(
+        "select period, previous_period from domain.period order by starts_on, period"
+    ).fetchall()
+    judged: dict[str, tuple[str, ...]] = {}
+    for data_set in dict.fromkeys(rule.data_set for rule in rules.by_id.values()):
+        seen = {
+            period
+            for rule in rules.of(data_set)
+            for other in rule.data_sets
+            for period, before in periods
+            if (other, period) in work or (rule.looks_back and (other, before) in work)
+        }
+        if seen:
+            judged[data_set] = tuple(period for period, _ in periods if period in seen)
+    return judged
+
+
+def _replace_rules(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
+    """Write the rules as they are now, and forget what was found by those that are gone."""
+    con.execute("delete from judged.rule")
+    for rule in rules.by_id.values():
+        entry = rule.entry
+        con.execute(
+            "insert into judged.rule values (?, ?, ?, ?, ?, ?, ?)",
+            [rule.rule_id, rule.version, entry.family, entry.severity, rule.data_set, entry.tolerance,
+             entry.description],
+        )  # fmt: skip
+    for table in ("finding", "rule_result"):
+        con.execute(f"delete from judged.{table} where rule_id not in (select rule_id from judged.rule)")
+
+
+def _forget(con: duckdb.DuckDBPyConnection, wide: Figures) -> None:
+    for table in ("finding", "rule_result"):
+        con.execute(
+            f"delete from judged.{table} where data_set = $data_set and list_contains($periods, period)",
+            {"data_set": wide.data_set, "periods": list(wide.periods)},
+        )
+
+
+def _write_findings(con: duckdb.DuckDBPyConnection, rules: Rules, one: Judged) -> None:
+    """Write every row that contradicts a rule."""
+    rule, (language, english) = one.rule, _languages(rules)
+    con.execute(
+        f"""
+        insert into judged.finding
+        select
+            left(sha256(concat_ws('|', $rule_id, org_unit_code, indicator_id, period, basis, account)), 16),
+            $rule_id, $rule_version, $severity, $data_set,
+            org_unit_code, indicator_id, period, basis, account,
+            left_value, right_value, left_value - right_value,
+            {message(rules, rule, language)}, {message(rules, rule, english)}, 'open'
+        from ({one.query.format(batch=f"main.fct_{rule.data_set}")})
+        """,
+        {
+            "rule_id": rule.rule_id,
+            "rule_version": rule.version,
+            "severity": rule.entry.severity,
+            "data_set": rule.data_set,
+        },
+    )
+
+
+def _write_results(
+    con: duckdb.DuckDBPyConnection, wide: Figures, judged: list[Judged], outcomes: dict[str, Outcome]
+) -> None:
+    """Write what was due, compared and found offending, one row per rule and judged period."""
+    errors = {one.rule.rule_id: outcomes[one.rule.rule_id].error for one in judged}
+    counts = wide.counts({one.rule.rule_id: one.cases for one in judged if not errors[one.rule.rule_id]})
+    # Planned by itself: inside the insertion its hundreds of conditions are planned several times over.
+    con.execute(f"create or replace temp table counted as {counts.format(batch=f'main.fct_{wide.data_set}')}")
+    con.execute(
+        """
+        insert into judged.rule_result
+        with rule as (select unnest($rule_ids) as rule_id, unnest($errors) as error),
+        judged_period as (select unnest($periods) as period),
+        offending as (select rule_id, period, count(*) as offending from judged.finding group by all)
+        select
+            rule_id, $data_set, period, coalesce(due, 0), coalesce(compared, 0), coalesce(offending, 0), error
+        from rule
+        cross join judged_period
+        left join counted using (rule_id, period)
+        left join offending using (rule_id, period)
+        """,
+        {
+            "rule_ids": list(errors),
+            "errors": list(errors.values()),
+            "periods": list(wide.periods),
+            "data_set": wide.data_set,
+        },
+    )
+
+
+def _write_rules_that_compared_nothing(con: duckdb.DuckDBPyConnection, rules: Rules, wide: Figures) -> None:
+    """Write a finding for each rule and period in which comparisons were due and none was made."""
+    language, english = _languages(rules)
+    con.execute(
+        """
+        insert into judged.finding
+        select
+            left(sha256(concat_ws('|', rule.rule_id, result.period, 'rule')), 16),
+            rule.rule_id, rule.rule_version, rule.severity, rule.data_set,
+            null, null, result.period, 'as_reported', 'rule', result.compared, result.due, -result.due,
+            $message, $message_en, 'open'
+        from judged.rule_result as result
+        inner join judged.rule as rule using (rule_id)
+        where
+            result.due > 0 and result.compared = 0
+            and result.data_set = $data_set and list_contains($periods, result.period)
+        """,
+        {
+            "message": rules.nothing_compared[language],
+            "message_en": rules.nothing_compared[english],
+            "data_set": wide.data_set,
+            "periods": list(wide.periods),
+        },
+    )
+
+
+def _languages(rules: Rules) -> tuple[str, str]:
+    """Return the domain's own language and English, or its own again where it has no English."""
+    languages = rules.domain.file.languages
+    return languages[0], "en" if "en" in languages else languages[0]

@@ -1,0 +1,43 @@
+"""What a reporter reads about an offence, written as SQL over the offence's row."""
+
+from __future__ import annotations
+
+from string import Formatter
+
+from plumbline.rules.model import Rule, Rules
+
+
+def message(rules: Rules, rule: Rule, language: str) -> str:
+    """Return SQL of the rule's message in ``language``, over the columns of an offence.
+
+    They are ``indicator_id``, ``left_value``, ``right_value``, ``left_printed``, ``right_printed`` (null
+    where nothing but the number was printed), ``with_pseudo`` and ``without_pseudo``.
+    """
+    names = " ".join(
+        f"when {literal(f'{rule.data_set}.{name}')} then "
+        f"{literal(rules.indicator_name(rule.data_set, name, language))}"
+        for name in rule.indicators
+    )
+    fields = {
+        "indicator": f"case indicator_id {names} end",
+        "left": f"coalesce(left_printed, {_number('left_value', rule.suffix)})",
+        "right": f"coalesce(right_printed, {_number('right_value', rule.suffix)})",
+        "with_pseudo": _number("with_pseudo"),
+        "without_pseudo": _number("without_pseudo"),
+    }
+    parts: list[str] = []
+    for text, field, _, _ in Formatter().parse(rule.message(language)):
+        parts.append(literal(text))
+        if field is not None:
+            parts.append(fields[field])
+    return f"concat({', '.join(parts)})"
+
+
+def literal(text: str) -> str:
+    """Return ``text`` as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _number(value: str, suffix: str = "") -> str:
+    """Return SQL of a number with thousands set apart and at most two decimals: 1,180 or 90.36%."""
+    return f"rtrim(rtrim(format('{{:,.2f}}', {value}::double), '0'), '.') || {literal(suffix)}"

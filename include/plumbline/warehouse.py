@@ -1,0 +1,470 @@
+"""The warehouse: what is to be built tonight, and building it with dbt.
+
+The unit of work is (data set, period). Each has a hash of its inputs: the submissions known by
+``known_at``, what is due by then, the tree, the data set's definition, its rules and the models' code.
+A period's inputs include those of every period inside it. A night builds the units whose hash changed.
+The working database is private and can always be rebuilt from landing, so a crash in the middle of a
+build costs only the work: the hash is recorded last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
+import pyarrow as pa
+
+from plumbline import __version__
+from plumbline.data_set_models import column_type, model_files
+from plumbline.domain import ADDITIVE, Domain, load_domain
+from plumbline.errors import StopTheRun, TryAgain
+from plumbline.registry import read_offices, read_org_units
+from plumbline.rules import load_rules
+from plumbline.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from dbt.artifacts.schemas.run import RunExecutionResult
+
+DBT_PROJECT = ROOT / "dbt_project"
+_CODE = ("models/staging", "models/intermediate", "models/marts", "macros")
+STAGES = ("figures", "judged", "marts", "released")
+"""How far the work list has come, in order."""
+
+_CENTURIES = (date(1, 1, 1), date(9999, 12, 31))
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build did: the units of work built, all that there are, and the moment it knew."""
+
+    built: int
+    all: int
+    known_at: datetime
+
+
+@contextlib.contextmanager
+def lock(settings: Settings, wait_seconds: float = 0) -> Iterator[None]:
+    """Hold the warehouse's lock: one writer at a time, in whatever process.
+
+    Raises TryAgain with the holder's process id when it is not free within ``wait_seconds``.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    path = settings.data / "warehouse.lock"
+    until = time.monotonic() + wait_seconds
+    with path.open("a+", encoding="utf-8") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= until:
+                    handle.seek(0)
+                    holder = handle.read().strip() or "another process"
+                    raise TryAgain(f"the warehouse is being built by {holder}; it is free when that ends") from error
+                time.sleep(0.2)
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()}")
+        handle.flush()
+        yield
+
+
+def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a connection to the warehouse, in UTC.
+
+    Raises StopTheRun when there is none to read yet.
+    """
+    if read_only and not settings.warehouse.exists():
+        raise StopTheRun(f"{settings.warehouse} is not there yet: run `make nightly` first")
+    settings.data.mkdir(parents=True, exist_ok=True)
+    con = duckdb.connect(str(settings.warehouse), read_only=read_only)
+    con.execute("set TimeZone = 'UTC'")
+    return con
+
+
+def first_row(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
+) -> tuple[Any, ...] | None:
+    """Return the first row of a query, or None; nothing is left unfetched on the connection."""
+    rows = con.execute(query, parameters).fetchall() if parameters else con.execute(query).fetchall()
+    return rows[0] if rows else None
+
+
+def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
+    """Build observations and figures of every unit of work whose inputs changed, as known at ``known_at``.
+
+    Writes the work list that the later steps of the night follow. Raises StopTheRun when a model fails,
+    TryAgain when another process is building.
+    """
+    if known_at.tzinfo is None:
+        raise ValueError("known_at needs a time zone")
+    domain = load_domain(settings.domain)
+    with lock(settings, wait_seconds=60):
+        _check_models_are_synced(settings, domain)
+        _open_or_start_anew(settings)
+        with connect(settings) as con:
+            _load_domain(con, settings, domain, known_at)
+            hashes = _input_hashes(con, settings, domain)
+            work = _stale(con, hashes)
+            _write_work(con, settings, domain, work)
+        if work:
+            run_dbt(settings, ["build", "--exclude", "tag:judged", "--exclude-resource-type", "unit_test"])
+    return BuildResult(built=len(work), all=len(hashes), known_at=known_at)
+
+
+def build_marts(settings: Settings) -> None:
+    """Build the marts that need findings, for the work list.
+
+    Raises StopTheRun when a model fails, TryAgain when another process is building.
+    """
+    with lock(settings, wait_seconds=60):
+        with connect(settings) as con:
+            require_stage(con, "judged")
+            idle = first_row(con, "select count(*) from build.work") == (0,)
+        if not idle:
+            run_dbt(settings, ["build", "--select", "tag:judged", "--exclude-resource-type", "unit_test"])
+        with connect(settings) as con:
+            reach_stage(con, "marts")
+
+
+def require_stage(con: duckdb.DuckDBPyConnection, stage: str) -> None:
+    """Check that the work list has come as far as ``stage``.
+
+    Raises TryAgain when it has not: another run began to build after this one did, and this one gives way.
+    """
+    row = first_row(con, "select stage from build.parameter")
+    if row is None or STAGES.index(row[0]) < STAGES.index(stage):
+        raise TryAgain("another run has begun to build since this one did; this one gives way to it")
+
+
+def reach_stage(con: duckdb.DuckDBPyConnection, stage: str) -> None:
+    """Note that the work list has come as far as ``stage``."""
+    con.execute("update build.parameter set stage = $stage", {"stage": stage})
+
+
+def record_work_as_done(settings: Settings) -> None:
+    """Remember the inputs that the work list was built from, once it is released; the caller holds the lock."""
+    with connect(settings) as con:
+        reach_stage(con, "released")
+        con.execute("insert or replace into build.unit select data_set, period, input_hash from build.work")
+        con.execute("delete from build.work")
+
+
+def known_at(settings: Settings) -> datetime:
+    """Return the moment whose knowledge the warehouse holds."""
+    with connect(settings, read_only=True) as con:
+        row = first_row(con, "select known_at from build.parameter")
+    if row is None:
+        raise StopTheRun(f"{settings.warehouse} was never built")
+    return row[0].astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def run_dbt(settings: Settings, arguments: list[str]) -> None:
+    """Run dbt on the warehouse, quietly; its own log is ``data/logs/dbt.log``.
+
+    Raises StopTheRun with dbt's message for the first model or test that failed.
+    """
+    # Four seconds of import that most commands do not need.
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    logs = settings.data / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("sqlfluff").setLevel(logging.WARNING)
+    with _environment(PLUMBLINE_DATA=str(settings.data)):
+        result = dbtRunner().invoke(
+            [
+                *arguments, "--log-level", "none", "--log-level-file", "info", "--log-path", str(logs),
+                "--project-dir", str(_dbt_project(settings)), "--profiles-dir", str(DBT_PROJECT),
+                "--target-path", str(settings.data / "dbt"),
+            ]
+        )  # fmt: skip
+    # dbt keeps the file open for as long as the process lives.
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    if result.exception is not None:
+        raise StopTheRun(f"dbt could not run: {result.exception} (see {logs / 'dbt.log'})")
+    if not result.success:
+        failed = [item for item in cast("RunExecutionResult", result.result) if item.status in ("error", "fail")]
+        raise StopTheRun("\n".join(f"dbt {item.node.name}: {(item.message or item.status).strip()}" for item in failed))
+
+
+def code_version() -> str:
+    """Return the version of the code: the package's, with the commit when it runs from a checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True, text=True, check=True, timeout=10,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return f"{__version__}+{commit}"
+
+
+def _dbt_project(settings: Settings) -> Path:
+    """Return the dbt project: the checkout's, or links to its parts beside those of a domain that lies elsewhere.
+
+    A model has to lie inside the project. What dbt compiles goes to the target folder under the model's path
+    in the project; under an absolute path it overwrites the model.
+    """
+    if settings.data_set_models.is_relative_to(DBT_PROJECT):
+        return DBT_PROJECT
+    project = settings.data / "dbt" / "project"
+    (project / "models").mkdir(parents=True, exist_ok=True)
+    for part in ("dbt_project.yml", "macros", "tests", *(code for code in _CODE if code != "macros")):
+        _link(project / part, DBT_PROJECT / part)
+    _link(project / "models" / "data_sets", settings.data_set_models)
+    return project
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _check_models_are_synced(settings: Settings, domain: Domain) -> None:
+    for relative, content in model_files(domain).items():
+        path = settings.data_set_models / relative
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            raise StopTheRun(f"{path} is not what its data set says: run `plumbline data-set sync`")
+
+
+def _open_or_start_anew(settings: Settings) -> None:
+    """Set a warehouse aside that cannot be opened or was built by other code: it is rebuilt from landing."""
+    code = _digest(*(path.read_bytes() for path in _code_files()))
+    if settings.warehouse.exists():
+        try:
+            with connect(settings) as con:
+                if first_row(con, "select code_hash from build.code") == (code,):
+                    return
+        except duckdb.Error:
+            pass
+        settings.warehouse.unlink()
+        Path(f"{settings.warehouse}.wal").unlink(missing_ok=True)
+    with connect(settings) as con:
+        for schema in ("domain", "build", "judged"):
+            con.execute(f"create schema {schema}")
+        con.execute("create table build.unit (data_set varchar, period varchar, input_hash varchar, "
+                    "primary key (data_set, period))")  # fmt: skip
+        con.execute("create table build.definition (data_set varchar primary key, definition_hash varchar)")
+        con.execute("create table build.code as select $code as code_hash", {"code": code})
+
+
+def _code_files() -> list[Path]:
+    return sorted(path for folder in _CODE for path in (DBT_PROJECT / folder).rglob("*.sql"))
+
+
+def _digest(*parts: bytes | str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _load_domain(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain, known_at: datetime) -> None:
+    """Write the domain's files, and what this build is asked, as the tables that dbt reads."""
+    today = known_at.astimezone(domain.zone).date()
+    tables: dict[str, list[dict[str, Any]]] = {
+        "level": [
+            {"level": level.level, "position": position, "name": level.name, "name_en": level.name_en}
+            for position, level in enumerate(domain.file.levels)
+        ],
+        "reporter_kind": [
+            {"reporter_kind": kind, **reporter.model_dump()} for kind, reporter in domain.file.reporter_kinds.items()
+        ],
+        "data_set": [
+            data_set.model_dump(include={"data_set", "name", "name_en", "definition", "frequency", "due_days"})
+            for data_set in domain.data_sets.values()
+        ],
+        "indicator": list(_indicator_rows(domain)),
+        "reporting_group": list(_group_rows(domain)),
+        "period": [
+            {
+                "period": str(period),
+                "period_type": period.period_type,
+                "starts_on": period.starts_on,
+                "ends_on": period.ends_on,
+                "previous_period": str(period.previous),
+                "same_period_last_year": str(period.last_year),
+            }
+            for period in domain.periods(today)
+        ],
+        "period_part": [
+            {"period": str(whole), "part_period": str(part), "is_last": whole.ends_on == part.ends_on}
+            for whole in domain.periods(today)
+            for part in domain.periods(today)
+            if whole.contains(part)
+        ],
+    }
+    for table, rows in tables.items():
+        if not rows:
+            raise StopTheRun(f"{settings.domain}: nothing to build, {table} is empty as of {today}")
+        con.register("loading", _typed(rows))
+        con.execute(f"create or replace table domain.{table} as select * from loading")
+    con.register("loading", read_org_units(domain))
+    con.execute("create or replace table domain.org_unit as select * from loading")
+    con.register("loading", read_offices(domain))
+    con.execute("create or replace table domain.office as select * from loading")
+    con.unregister("loading")
+    con.execute(
+        "create or replace table build.parameter as select $known_at::timestamptz as known_at, "
+        "$today::date as today, $zone as time_zone, $code as code_version, 'figures' as stage",
+        {"known_at": known_at, "today": today, "zone": domain.file.time_zone, "code": code_version()},
+    )
+
+
+def _typed(rows: list[dict[str, Any]]) -> pa.Table:
+    """Return rows as a table. A column that is empty in all of them is one of texts, or of lists of texts."""
+    table = pa.Table.from_pylist(rows)
+    typed = {pa.null(): pa.string(), pa.list_(pa.null()): pa.list_(pa.string())}
+    return table.cast(pa.schema([(field.name, typed.get(field.type, field.type)) for field in table.schema]))
+
+
+def _indicator_rows(domain: Domain) -> Iterator[dict[str, Any]]:
+    for data_set, name, indicator in domain.indicators():
+
+        def identified(other: str | None, data_set: str = data_set.data_set) -> str | None:
+            return f"{data_set}.{other}" if other else None
+
+        yield {
+            "indicator_id": f"{data_set.data_set}.{name}",
+            "data_set": data_set.data_set,
+            "indicator": name,
+            "name": indicator.name,
+            "name_en": indicator.name_en,
+            "unit": indicator.unit,
+            "unit_en": domain.file.units_of_measure[indicator.unit].name_en,
+            "kind": indicator.kind,
+            "additive": indicator.kind in ADDITIVE,
+            "numerator_id": identified(indicator.numerator),
+            "denominator_id": identified(indicator.denominator),
+            "part_of": identified(indicator.part_of),
+            "group_name": data_set.group_of(name),
+            "definition": indicator.definition,
+        }
+
+
+def _group_rows(domain: Domain) -> Iterator[dict[str, Any]]:
+    for data_set in domain.data_sets.values():
+        for group, owed in data_set.groups.items():
+            for kind in owed.reporters:
+                yield {
+                    "data_set": data_set.data_set,
+                    "group_name": group,
+                    "reporter_kind": kind,
+                    "frequency": owed.frequency,
+                    "within_codes": list(owed.within),
+                    "unit_types": list(owed.unit_types),
+                    "first_day": owed.first.starts_on if owed.first else _CENTURIES[0],
+                    "last_day": owed.last.ends_on if owed.last else _CENTURIES[1],
+                    "due_days": data_set.due_days,
+                }
+
+
+def _input_hashes(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain) -> dict[tuple[str, str], str]:
+    """Return the hash of the inputs of every (data set, period)."""
+    ((today,),) = con.execute("select today from build.parameter").fetchall()
+    ((tree,),) = con.execute(
+        "select md5(string_agg(row::varchar, '|' order by row)) from (select hash(unit) as row "
+        "from domain.org_unit as unit union all select hash(office) from domain.office as office)"
+    ).fetchall()
+    submissions = _known_submissions(con, settings)
+    rules = load_rules(settings, domain)
+    hashes: dict[tuple[str, str], str] = {}
+    periods = domain.periods(today)
+    for name, data_set in domain.data_sets.items():
+        shared = _digest(tree, _definition(domain, name), domain.file.model_dump_json(), rules.version(name))
+        for period in periods:
+            inside = [part for part in periods if period.contains(part)]
+            known = [submissions.get((name, str(part)), "") for part in inside]
+            due = [data_set.due_on(part) < today for part in inside]
+            hashes[name, str(period)] = _digest(shared, json.dumps([known, due]))
+    return hashes
+
+
+def _definition(domain: Domain, data_set: str) -> str:
+    types = [column_type(domain, indicator) for indicator in domain.data_sets[data_set].indicators.values()]
+    return _digest(domain.data_sets[data_set].model_dump_json(), *types)
+
+
+def _known_submissions(con: duckdb.DuckDBPyConnection, settings: Settings) -> dict[tuple[str, str], str]:
+    files = _landed(settings, "submissions.parquet")
+    if not files:
+        return {}
+    rows = con.execute(
+        "select data_set, period, bit_xor(hash(submission_id))::varchar || '/' || count(*) "
+        "from (select distinct data_set, period, submission_id from read_parquet($files), build.parameter "
+        "where known_from <= known_at) group by all",
+        {"files": [str(path) for path in files]},
+    ).fetchall()
+    return {(data_set, period): digest for data_set, period, digest in rows}
+
+
+def _landed(settings: Settings, pattern: str) -> list[Path]:
+    return sorted(path for path in settings.landing.glob(f"[!.]*/{pattern}"))
+
+
+def _stale(con: duckdb.DuckDBPyConnection, hashes: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    rows = con.execute("select data_set, period, input_hash from build.unit").fetchall()
+    built = {(data_set, period): digest for data_set, period, digest in rows}
+    return {unit: digest for unit, digest in hashes.items() if built.get(unit) != digest}
+
+
+def _write_work(
+    con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain, work: dict[tuple[str, str], str]
+) -> None:
+    """Write the work list and the landed files that it needs; drop what was built to another definition."""
+    rows = [{"data_set": d, "period": p, "input_hash": digest} for (d, p), digest in work.items()]
+    schema = pa.schema([("data_set", pa.string()), ("period", pa.string()), ("input_hash", pa.string())])
+    con.register("loading", pa.Table.from_pylist(rows, schema=schema))
+    con.execute("create or replace table build.work as select * from loading")
+    for name in domain.data_sets:
+        definition = _definition(domain, name)
+        held = first_row(con, "select definition_hash from build.definition where data_set = $name", {"name": name})
+        if held != (definition,):
+            for table in (f"obs_{name}", f"fct_{name}"):
+                con.execute(f"drop table if exists main.{table}")
+            con.execute("insert or replace into build.definition values ($name, $definition)",
+                        {"name": name, "definition": definition})  # fmt: skip
+    files: list[dict[str, str | None]] = [
+        {"kind": kind, "data_set": None, "period": None, "path": str(path)}
+        for kind in ("submissions", "deliveries", "receipt_lines", "cell_columns")
+        for path in _landed(settings, f"{kind}.parquet")
+    ]
+    files += [
+        {"kind": kind, "data_set": path.parent.name, "period": path.stem, "path": str(path)}
+        for kind in ("cells", "printed")
+        for path in _landed(settings, f"{kind}/*/*.parquet")
+        if kind == "printed" or (path.parent.name, path.stem) in work
+    ]
+    schema = pa.schema([(column, pa.string()) for column in ("kind", "data_set", "period", "path")])
+    con.register("loading", pa.Table.from_pylist(files, schema=schema))
+    con.execute("create or replace table build.landing_file as select * from loading")
+    con.unregister("loading")
