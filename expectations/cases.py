@@ -1,9 +1,9 @@
 """A rule's comparisons over the wide tables ``fct_<data_set>``, as SQL.
 
 A comparison is made on one of two accounts: on what rolled up (``total``), or on what a unit claims with
-everything below it (``claimed``). Totals are compared once all reports that they are made of have arrived;
-figures of one kind in one reporting group, which arrive together, already before. Where reports may have
-left an optional indicator out, its total is a lower bound.
+everything below it (``claimed``). Totals are compared once all reports that they are made of have arrived,
+or already before where each report must satisfy the rule by itself: figures of one kind in one reporting
+group. Where reports may have left an optional indicator out, its total is a lower bound.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from plumbline.domain import Indicator
 from plumbline.rules import Rule, Rules
-from plumbline.rules.expression import Expression, Term
+from plumbline.rules.expression import Term
 from plumbline.rules.intervals import FIGURE, Comparison, Interval, compare
 from plumbline.rules.message import literal
 
@@ -90,49 +90,49 @@ class Figures:
         )
         return interval.printed(_printed_alias(term)) if self._is_printed(term) else interval
 
-    def compare(self, rule: Rule, expression: Expression, of: Callable[[Term], Interval]) -> Comparison:
-        """Return ``expression`` with the rule's tolerance, its terms read by ``of``."""
-        return compare(expression, of, rule.scale, rule.entry.tolerance)
+    def compare(self, rule: Rule, of: Callable[[Term], Interval]) -> Comparison:
+        """Return the rule's relation, with its tolerance, over terms read by ``of``."""
+        return compare(rule.expression, of, rule.scale, rule.entry.tolerance)
 
-    def on_totals(self, rule: Rule, expression: Expression) -> Case:
+    def on_totals(self, rule: Rule) -> Case:
         """Return the comparison of what rolled up.
 
         It is due where reports have arrived that state a term; a term that is optional and was not
         stated leaves nothing to compare.
         """
-        terms = tuple(expression.terms())
-        now = [term for term in terms if not term.previous and self._group(term)]
+        now = [term for term in rule.terms if not term.previous and self._group(term)]
         stated = [self.total(term).value for term in now]
         optional = [self.total(term).value for term in now if self._indicator(term).optional]
+        comparison = self.compare(rule, self.total)
         return Case(
             indicator=rule.indicators[0],
             account="total",
-            joins=self.joins(rule, terms, "total"),
+            joins=self.joins(rule, rule.terms, "total"),
             due=all_of(
                 self.applies(rule),
-                self._arrived(terms),
+                self._arrived(rule),
                 f"coalesce({', '.join(stated)}) is not null" if stated else "false",
                 *(f"{value} is not null" for value in optional),
-                self.divisible(expression, self.total),
+                comparison.divisible,
             ),
-            comparison=self.compare(rule, expression, self.total),
+            comparison=comparison,
         )
 
-    def on_claims(self, rule: Rule, expression: Expression) -> Case:
+    def on_claims(self, rule: Rule) -> Case:
         """Return the comparison of what units claim; it is due where all its terms are claimed."""
-        terms = tuple(expression.terms())
+        comparison = self.compare(rule, self.claim)
         return Case(
             indicator=rule.indicators[0],
             account="claimed",
-            joins=self.joins(rule, terms, "claimed"),
+            joins=self.joins(rule, rule.terms, "claimed"),
             due=all_of(
                 self.applies(rule),
-                *(f"{self.claim(term).value} is not null" for term in terms if not term.registered),
-                self.divisible(expression, self.claim),
+                *(f"{self.claim(term).value} is not null" for term in rule.terms if not term.registered),
+                comparison.divisible,
             ),
-            comparison=self.compare(rule, expression, self.claim),
-            left_printed=self.text(expression.left.only_term),
-            right_printed=self.text(expression.right.only_term),
+            comparison=comparison,
+            left_printed=self.text(rule.expression.left.only_term),
+            right_printed=self.text(rule.expression.right.only_term),
         )
 
     def text(self, term: Term | None) -> str:
@@ -187,16 +187,6 @@ class Figures:
                 conditions.append(f"coalesce({complete}, true)" if term.previous else f"{due} and {complete}")
         return all_of(*dict.fromkeys(conditions))
 
-    def divisible(self, expression: Expression, of: Callable[[Term], Interval]) -> str:
-        """Return the condition that no ratio of ``expression`` has a denominator of zero."""
-        return all_of(
-            *(
-                f"coalesce({' + '.join(of(term).value for _, term in side.denominator.terms)}, 1) <> 0"
-                for side in (expression.left, expression.right)
-                if side.denominator
-            )
-        )
-
     def offenders(self, cases: Iterable[Case]) -> str:
         """Return the query of all rows that contradict any of ``cases``, over ``{batch}``: one scan.
 
@@ -237,8 +227,7 @@ class Figures:
         def counted(flag: str) -> str:
             numbers = (number for number, _ in numbered)
             sums = (
-                " + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed)
-                for listed in cases.values()
+                " + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed) for listed in cases.values()
             )
             return f"unnest([{', '.join(sums)}]::bigint[])"
 
@@ -258,12 +247,11 @@ class Figures:
             ]
         )
 
-    def _arrived(self, terms: tuple[Term, ...]) -> str:
-        kinds = {(term.data_set, self._group(term), self._indicator(term).kind) for term in terms}
-        group = self._group(terms[0])
-        if len(kinds) == 1 and group and not any(term.previous for term in terms):
-            return f"{_alias(terms[0], self.data_set)}.received_{group} > 0"
-        return self.complete(terms)
+    def _arrived(self, rule: Rule) -> str:
+        kinds = {(self._group(term), self._indicator(term).kind) for term in rule.terms}
+        if rule.holds_in_every_form and len(kinds) == 1:
+            return f"figure.received_{self._group(rule.terms[0])} > 0"
+        return self.complete(rule.terms)
 
     def _indicator(self, term: Term) -> Indicator:
         return self.rules.domain.data_sets[term.data_set].indicators[term.indicator]

@@ -19,13 +19,13 @@ class Rate(RuleExpectation):
     @classmethod
     def cases(cls, rule: Rule, figures: Figures) -> list[Case]:
         """Return the comparison with the claimed parts, and the one with the totals where that fails."""
-        assert rule.expression is not None
-        rate, *parts = rule.expression.terms()
-        on_claims = figures.on_claims(rule, rule.expression)
+        rate, *parts = rule.terms
+        on_claims = figures.on_claims(rule)
 
         def of(term: Term) -> Interval:
             return figures.claim(term) if term == rate else figures.total(term)
 
+        comparison = figures.compare(rule, of)
         all_claimed = all_of(*(f"{figures.claim(part).value} is not null" for part in parts))
         on_totals = Case(
             indicator=on_claims.indicator,
@@ -36,9 +36,9 @@ class Rate(RuleExpectation):
                 f"{figures.claim(rate).value} is not null",
                 f"not ({all_claimed})",
                 figures.complete(parts),
-                figures.divisible(rule.expression, of),
+                comparison.divisible,
             ),
-            comparison=figures.compare(rule, rule.expression, of),
+            comparison=comparison,
             left_printed=on_claims.left_printed,
         )
         return [on_claims, on_totals]

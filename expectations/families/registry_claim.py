@@ -19,11 +19,10 @@ class RegistryClaim(RuleExpectation):
     @classmethod
     def cases(cls, rule: Rule, figures: Figures) -> list[Case]:
         """Return the comparison of the claim and, unless it is the registry's own count, of the total."""
-        assert rule.expression is not None
-        claimed, counted = rule.expression.terms()
-        cases = [figures.on_claims(rule, rule.expression)]
+        claimed, counted = rule.terms
+        cases = [figures.on_claims(rule)]
         if (claimed.data_set, claimed.indicator) != (counted.data_set, counted.indicator):
-            cases.append(figures.on_totals(rule, rule.expression))
+            cases.append(figures.on_totals(rule))
         with_pseudo, without_pseudo = (
             figures.column(counted, f"_{which}_pseudo") for which in ("with", "without")
         )

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from plumbline.errors import StopTheRun
 from plumbline.period import MONTHS, Period, PeriodType, periods_between
+from plumbline.yaml_file import read_yaml
 
 Kind = Literal["flow", "stock", "rate", "distinct", "flag", "registry"]
 ADDITIVE: frozenset[Kind] = frozenset({"flow", "stock", "flag"})
@@ -307,46 +307,19 @@ class Domain:
         )
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
 def load_domain(folder: Path) -> Domain:
     """Read and check the domain in ``folder``.
 
     Raises StopTheRun that names the file and the key when anything in it is wrong.
     """
-    file = _read_yaml(folder / "domain.yml", DomainFile)
+    file = read_yaml(folder / "domain.yml", DomainFile)
     data_sets = {
-        _table_name(path): _read_yaml(path, DataSet, data_set=path.stem)
+        _table_name(path): read_yaml(path, DataSet, data_set=path.stem)
         for path in sorted((folder / "data_sets").glob("*.yml"))
     }
     for data_set in data_sets.values():
         _check_references(folder / "data_sets" / f"{data_set.data_set}.yml", data_set, file)
     return Domain(folder=folder, file=file, data_sets=data_sets)
-
-
-class _Loader(yaml.CSafeLoader):
-    """YAML in which a key that stands twice is a mistake, not a silent loss of the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path, model: type[_Model], **extra: Any) -> _Model:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        return model.model_validate({**content, **extra})
-    except FileNotFoundError as error:
-        raise StopTheRun(f"{path} is missing") from error
-    except (yaml.YAMLError, TypeError) as error:
-        raise StopTheRun(f"{path} is not a YAML mapping: {error}") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or '(file)'}: {item['msg']}" for item in error.errors()]
-        raise StopTheRun("\n".join([f"{path}:", *lines])) from error
 
 
 def _table_name(path: Path) -> str:

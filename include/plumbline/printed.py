@@ -26,7 +26,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from plumbline.domain import Strict, _read_yaml
+from plumbline.domain import Strict
+from plumbline.yaml_file import read_yaml
 
 Effect: TypeAlias = Literal["about", "nearly", "at_least", "more", "below"]
 """What a word does to the figure ``v`` beside it; ``u`` is the unit of its last digit that is not zero.
@@ -100,7 +101,7 @@ class PrintedWords(Strict):
 def load_printed_words(folder: Path) -> PrintedWords:
     """Return the words of the domain in ``folder``; StopTheRun names what is wrong in the file."""
     path = folder / "printed.yml"
-    return _read_yaml(path, PrintedWords) if path.exists() else PrintedWords()
+    return read_yaml(path, PrintedWords) if path.exists() else PrintedWords()
 
 
 def _rounds_or_truncates(value: Decimal, unit: Decimal) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from plumbline.rules import Rules, load_rules
 from plumbline.rules.intervals import FIGURE
 from plumbline.rules.message import message
 from plumbline.settings import Settings
+from plumbline.warehouse import connect, lock, reach_stage, require_stage
 
 if TYPE_CHECKING:
     from expectations.cases import Figures
@@ -67,15 +68,20 @@ def reconcile(settings: Settings) -> ReconcileResult:
     """Judge the figures of ``build.work`` by all rules and write findings and results.
 
     What was found of the same data sets and periods before is replaced, all at once at the end; the rest
-    is kept. A finding has the same id every night. The caller holds the warehouse's lock.
+    is kept. A finding has the same id every night. Raises TryAgain when another process is building.
     """
+    with lock(settings, wait_seconds=60):
+        return _judge(settings)
+
+
+def _judge(settings: Settings) -> ReconcileResult:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     # Importing Great Expectations takes four seconds that only reconciliation should pay.
     from expectations.cases import Figures
     from expectations.suite import prepare, run
 
     rules = load_rules(settings, load_domain(settings.domain))
-    with duckdb.connect(str(settings.warehouse), read_only=True) as con:
+    with connect(settings, read_only=True) as con:
         printed = con.execute(
             "select distinct data_set, indicator from main.int_printed where scope = 'total'"
         ).fetchall()
@@ -85,7 +91,8 @@ def reconcile(settings: Settings) -> ReconcileResult:
         ]
     judged = {wide.data_set: [prepare(rule, wide) for rule in rules.of(wide.data_set)] for wide in figures}
     outcomes = run(settings.warehouse, (one for listed in judged.values() for one in listed))
-    with duckdb.connect(str(settings.warehouse)) as con:
+    with connect(settings) as con:
+        require_stage(con, "figures")
         con.begin()
         ensure_judged_tables(con)
         _replace_rules(con, rules)
@@ -96,6 +103,7 @@ def reconcile(settings: Settings) -> ReconcileResult:
                     _write_findings(con, rules, one)
             _write_results(con, wide, judged[wide.data_set], outcomes)
             _write_rules_that_compared_nothing(con, rules, wide)
+        reach_stage(con, "judged")
         con.commit()
         (findings,) = con.execute("select count(*) from judged.finding").fetchone() or (0,)
     return ReconcileResult(
@@ -108,9 +116,7 @@ def reconcile(settings: Settings) -> ReconcileResult:
 def _judged_periods(con: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, tuple[str, ...]]:
     """Return the periods to judge, by data set: its own work, and what its rules look at elsewhere."""
     work = set(con.execute("select data_set, period from build.work").fetchall())
-    periods = con.execute(
-        "select period, previous_period from domain.period order by starts_on, period"
-    ).fetchall()
+    periods = con.execute("select period, previous_period from domain.period order by starts_on, period").fetchall()
     judged: dict[str, tuple[str, ...]] = {}
     for data_set in dict.fromkeys(rule.data_set for rule in rules.by_id.values()):
         seen = {

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from plumbline.demo import write_demo
 from plumbline.demo.apportion import Account, Number, apportion, own_accounts
-from plumbline.demo.plan import Apportionment, Published, read_plan, read_published
+from plumbline.demo.plan import Apportionment, Published, read_published
 from plumbline.demo.tree import Reporter, Tree
 from plumbline.domain import ADDITIVE, DataSet, Domain, DomainFile, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.period import Period
 from plumbline.settings import ROOT, Settings
+from plumbline.yaml_file import read_yaml
 
 YEAR = Period.parse("2024")
 
@@ -436,7 +437,7 @@ def published(domain: Domain) -> list[Published]:
 
 @pytest.fixture(scope="module")
 def accounts(domain: Domain, tree: Tree, published: list[Published]) -> dict[Account, dict[str, Number]]:
-    plan = read_plan(domain.folder / "demo" / "apportion.yml", Apportionment)
+    plan = read_yaml(domain.folder / "demo" / "apportion.yml", Apportionment)
     return own_accounts(domain, tree, plan, published)
 
 
@@ -493,7 +494,7 @@ def test_parts_fit_their_whole_in_every_submission(domain: Domain, accounts: dic
 def test_the_same_figures_come_out_every_time(
     domain: Domain, tree: Tree, published: list[Published], accounts: dict[Account, dict[str, Number]]
 ) -> None:
-    plan = read_plan(domain.folder / "demo" / "apportion.yml", Apportionment)
+    plan = read_yaml(domain.folder / "demo" / "apportion.yml", Apportionment)
     some = [figure for figure in published if figure.data_set == "reconsideration"]
     alone = Domain(domain.folder, domain.file, {"reconsideration": domain.data_sets["reconsideration"]})
 

@@ -1,10 +1,13 @@
 """Collection: deliveries of sources are checked and landed, and each is answered by a receipt.
 
-contract.py   a source's YAML                   files.py, sql.py   kinds of sources
-delivery.py   what every kind hands on          formats.py         files as tables of text
-layout.py     which column is what              check.py, rows.py  what is wrong, in bulk
-wording.py, answers.py, messages.py, receipt.py    said to the sender
-landing.py    the transaction and its ledger    run.py             all of it, for one source
+run.py                                one source, from its contract to its batches
+contract.py                           a source's YAML
+files.py, sql.py                      a module for each kind of source
+delivery.py, envelope.py              what every kind hands on, and when it was received
+formats.py, layout.py                 from bytes to rows of a data set
+check.py, place.py, rows.py, numeral.py    what is wrong, for all rows of a batch at once
+answers.py, messages.py, receipt.py   how that is said to the sender
+landing.py                            the transaction, and the ledger of what has landed
 """
 
 from plumbline.collect.contract import Source, load_source, source_names

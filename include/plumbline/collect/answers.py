@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from plumbline.collect.delivery import Delivery, Problem
 from plumbline.collect.desk import Desk
+from plumbline.collect.numeral import DIGITS
 from plumbline.collect.rows import Offence, RowsCheck
-from plumbline.collect.wording import DIGITS
 from plumbline.period import Period
 
 ROLE_OF = {
@@ -70,9 +70,7 @@ class Line:
         }
 
 
-def lines_of_problems(
-    desk: Desk, deliveries: list[Delivery], problems: list[tuple[int, Problem]]
-) -> list[Line]:
+def lines_of_problems(desk: Desk, deliveries: list[Delivery], problems: list[tuple[int, Problem]]) -> list[Line]:
     """Return a line for each problem of a delivery or a sheet."""
     lines = []
     for number, problem in problems:
@@ -131,7 +129,7 @@ def _line(desk: Desk, check: RowsCheck, offence: Offence, row: dict[str, Any], c
     else:
         values, english = _values(desk, check, offence, row)
         if code == "not_a_number":
-            code, would_be = check.forms[str(offence.indicator)].complaint(str(offence.text))
+            code, would_be = check.numerals[str(offence.indicator)].complaint(str(offence.text))
         elif code == "unknown_unit":
             would_be = _unit_meant(desk, row["_unit"])
         message, message_en = desk.messages.word(code, values, english)
@@ -174,9 +172,9 @@ def _values(
         values |= {"reporter": f"{unit} {kind.name}", "office": kind.name}
         english |= {"reporter": f"{unit} {kind.name_en}", "office": kind.name_en}
     if offence.indicator:
-        indicator, form = data_set.indicators[offence.indicator], check.forms[offence.indicator]
-        values |= {"indicator": indicator.name, "decimals": str(form.decimals)}
-        values["digits"] = str(DIGITS - form.decimals)
+        indicator, numeral = data_set.indicators[offence.indicator], check.numerals[offence.indicator]
+        values |= {"indicator": indicator.name, "decimals": str(numeral.decimals)}
+        values["digits"] = str(DIGITS - numeral.decimals)
         english["indicator"] = indicator.name_en
     if offence.code == "unknown_office":
         values["expected"] = ", ".join(its.name for its in domain.reporter_kinds.values() if its.office)

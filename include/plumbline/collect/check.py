@@ -26,9 +26,7 @@ from plumbline.collect.receipt import receipt
 from plumbline.collect.rows import RowsCheck
 
 
-def check(
-    desk: Desk, deliveries: list[Delivery], landed_at: datetime, last_release: datetime | None
-) -> Batch:
+def check(desk: Desk, deliveries: list[Delivery], landed_at: datetime, last_release: datetime | None) -> Batch:
     """Return what ``deliveries`` land as: submissions, their cells, and what is wrong.
 
     ``last_release`` is the latest release's ``known_at`` up to ``landed_at``: what was received before
@@ -143,9 +141,7 @@ def _rows_of_cells(desk: Desk, cells: pa.Table, layout: Layout) -> dict[str, pa.
 
     A row's ``_row_number`` is its first cell's; ``_rows`` says which row each of its cells has.
     """
-    labels = [
-        (label, item.data_set.data_set, name) for item in desk.carried for label, name in item.columns.items()
-    ]
+    labels = [(label, item.data_set.data_set, name) for item in desk.carried for label, name in item.columns.items()]
     columns = {"label": pa.string(), "data_set": pa.string(), "indicator": pa.string()}
     desk.give_table("label", columns, labels)
     desk.con.register("laid_out", cells)
@@ -190,9 +186,7 @@ def _batch(desk: Desk, deliveries: list[Delivery], layout: Layout, checks: list[
         lines += lines_of_rows(desk, item)
     lines.sort(key=lambda line: line.order)
     desk.con.register("submissions", submissions)
-    desk.give_table(
-        "wrong", {"number": pa.int32()}, [(line.delivery,) for line in lines if line.severity == "error"]
-    )
+    desk.give_table("wrong", {"number": pa.int32()}, [(line.delivery,) for line in lines if line.severity == "error"])
     taken = desk.ask(
         """
         with submitted as (
@@ -226,19 +220,14 @@ def _batch(desk: Desk, deliveries: list[Delivery], layout: Layout, checks: list[
         },
         cells=_parts(checks, RowsCheck.cells),
         printed=_parts(checks, RowsCheck.printed),
-        receipts={
-            fact["file_name"]: receipt(fact, answered)
-            for fact, answered in zip(facts, by_delivery, strict=True)
-        },
+        receipts=[receipt(fact, answered) for fact, answered in zip(facts, by_delivery, strict=True)],
     )
 
 
 def _parts(
     checks: list[RowsCheck], tables: Callable[[RowsCheck], dict[str, pa.Table]]
 ) -> dict[tuple[str, str], pa.Table]:
-    return {
-        (item.data_set.data_set, period): table for item in checks for period, table in tables(item).items()
-    }
+    return {(item.data_set.data_set, period): table for item in checks for period, table in tables(item).items()}
 
 
 def _cell_columns(facts: list[dict[str, Any]], layout: Layout, checks: list[RowsCheck]) -> pa.Table:
@@ -256,6 +245,4 @@ def _cell_columns(facts: list[dict[str, Any]], layout: Layout, checks: list[Rows
 
 def _concatenated(name: str, tables: list[pa.Table]) -> pa.Table:
     schema = SCHEMAS[name]
-    return pa.concat_tables(
-        [schema.empty_table(), *(table.select(schema.names).cast(schema) for table in tables)]
-    )
+    return pa.concat_tables([schema.empty_table(), *(table.select(schema.names).cast(schema) for table in tables)])

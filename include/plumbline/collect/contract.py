@@ -12,9 +12,10 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from plumbline.domain import NAME, DataSet, Domain, Strict, _read_yaml
+from plumbline.domain import NAME, DataSet, Domain, Strict
 from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
+from plumbline.yaml_file import read_yaml
 
 Scope = Literal["own", "total"]
 
@@ -223,7 +224,7 @@ def load_source(settings: Settings, name: str) -> Source:
         raise StopTheRun(f"{path}: a source's name has lower-case letters, digits and _")
     if not path.exists():
         raise StopTheRun(f"{path} is missing; there are: {', '.join(source_names(settings)) or 'no sources'}")
-    return _read_yaml(path, Source, source=name)
+    return read_yaml(path, Source, source=name)
 
 
 def carried_data_sets(source: Source, domain: Domain) -> list[Carried]:
@@ -278,9 +279,7 @@ def _columns(source: Source, data_set: DataSet, carries: Carries, key: str) -> d
         if data_set.indicators[name].kind == "registry" and source.scope == "own":
             raise StopTheRun(f"{key}.columns: {name} is counted from the registry and cannot be reported")
     pairs = (
-        list(given.items())
-        if isinstance(given, dict)
-        else [(data_set.indicators[name].name, name) for name in given]
+        list(given.items()) if isinstance(given, dict) else [(data_set.indicators[name].name, name) for name in given]
     )
     columns = {normalised(header): name for header, name in pairs}
     if len(columns) != len(pairs) or len(set(columns.values())) != len(pairs):

@@ -45,8 +45,8 @@ def deliveries(settings: Settings, source: Source, ledger: Ledger) -> Iterator[D
             yield unusable
     for path in sorted(folder.glob(source.files or "")):
         name = path.relative_to(folder).as_posix()
-        if name == manifest or not path.is_file():
-            continue
+        if name == manifest or not path.is_file() or path.name.startswith((".", "~$")):
+            continue  # the last is what Excel leaves beside a workbook that is open
         delivery = _delivery(source, path, name, envelopes.get(name))
         if not ledger.has(delivery):
             yield delivery

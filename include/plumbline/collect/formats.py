@@ -66,8 +66,7 @@ def table_of_rows(sheet: str | None, rows: list[list[Any]], header_row: int) -> 
     """Return rows of cells, the first of which is row 1, as a table; ``header_row`` is its header."""
     header = [cell_text(cell) for cell in rows[header_row - 1]] if len(rows) >= header_row else []
     columns = [
-        pa.array([cell_text(cell) for cell in column], pa.string())
-        for column in zip(*rows[header_row:], strict=True)
+        pa.array([cell_text(cell) for cell in column], pa.string()) for column in zip(*rows[header_row:], strict=True)
     ] or [pa.array([], pa.string()) for _ in header]
     row_numbers = pa.array(range(header_row + 1, max(len(rows), header_row) + 1), pa.int32())
     return RawTable(sheet, header, columns, row_numbers)

@@ -105,6 +105,9 @@ SCHEMAS = {
 """The tables of a batch. ``cell_columns`` has submission and row where each cell has a row of its own."""
 
 
+LONGEST_NAME = 255
+"""Bytes that a file's name may have."""
+
 CELL_KEYS = ["submission_id", "org_unit_code", "reporter", "period", "scope"]
 """The columns of ``cells`` beside those of the indicators."""
 
@@ -119,8 +122,7 @@ class Batch:
     cells: dict[tuple[str, str], pa.Table]
     """By data set and period."""
     printed: dict[tuple[str, str], pa.Table]
-    receipts: dict[str, dict[str, object]]
-    """By file name."""
+    receipts: list[dict[str, object]]
 
     @property
     def figures(self) -> int:
@@ -207,7 +209,7 @@ def collecting(settings: Settings, source: str) -> Iterator[Ledger]:
 def release_moments(settings: Settings) -> list[datetime]:
     """Return the ``known_at`` of the releases that are kept, in order."""
     moments = []
-    for manifest in settings.releases.glob("*/manifest.json"):
+    for manifest in settings.releases.glob("[!.]*/manifest.json"):
         try:
             moments.append(parse_time(json.loads(manifest.read_text(encoding="utf-8"))["known_at"]))
         except (ValueError, KeyError) as error:
@@ -240,19 +242,17 @@ def land(settings: Settings, source: str, landed_at: datetime, batch: Batch) -> 
             pa.parquet.write_table(rows, part)
     for delivery in batch.deliveries:
         (incoming / "raw" / delivery.content_sha256).write_bytes(delivery.content)
-    for file_name, receipt in batch.receipts.items():
+    for receipt in batch.receipts:
         text = json.dumps(receipt, ensure_ascii=False, indent=1)
-        (incoming / "receipts" / _flattened(incoming, file_name)).write_text(text, encoding="utf-8")
+        _receipt_path(incoming / "receipts", receipt).write_text(text, encoding="utf-8")
     os.sync()  # once for the batch: an fsync for each of a thousand small files takes many times longer
     folder = incoming.rename(settings.landing / name)
     os.sync()
     return folder
 
 
-def _flattened(incoming: Path, file_name: str) -> str:
-    """Return a name for a file's receipt, without folders, that no other receipt of the batch has."""
-    flat = file_name.replace("/", "__")
-    number = 1
-    while (incoming / "receipts" / f"{flat}.json").exists():
-        flat, number = f"{file_name.replace('/', '__')}-{number + 1}", number + 1
-    return f"{flat}.json"
+def _receipt_path(folder: Path, receipt: dict[str, object]) -> Path:
+    """Return where a receipt goes: the file's name without folders, or its id where that will not do."""
+    path = folder / f"{str(receipt['file_name']).replace('/', '__')}.json"
+    too_long = len(path.name.encode()) > LONGEST_NAME
+    return folder / f"{receipt['delivery_id']}.json" if too_long or path.exists() else path

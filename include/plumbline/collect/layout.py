@@ -65,9 +65,7 @@ class Layout:
             if positions is not None:
                 self._add_table(source, items, number, delivery, table, positions)
 
-    def _positions(
-        self, source: Source, items: list[Carried], number: int, table: RawTable
-    ) -> dict[str, int] | None:
+    def _positions(self, source: Source, items: list[Carried], number: int, table: RawTable) -> dict[str, int] | None:
         """Return the position of each expected header; None, and problems, when the header is wrong."""
         expected = {header: header for header in source.role_columns.values()}
         if source.layout == "row_per_unit":
@@ -116,9 +114,7 @@ class Layout:
         constants = {
             "_unit": source.unit.for_file(delivery.file_name),
             "_period": source.period.for_file(delivery.file_name),
-            "_office": source.reporter.for_file(delivery.file_name)
-            if isinstance(source.reporter, Place)
-            else None,
+            "_office": source.reporter.for_file(delivery.file_name) if isinstance(source.reporter, Place) else None,
         }
 
         def text(role: str) -> pa.Array:
@@ -131,9 +127,7 @@ class Layout:
             "_sheet": pa.repeat(pa.scalar(table.sheet, pa.string()), rows),
             "_row_number": table.row_numbers,
             **{role: text(role) for role in ROLES},
-            "_content": table.contents
-            if table.contents is not None
-            else pa.repeat(delivery.content_sha256, rows),
+            "_content": table.contents if table.contents is not None else pa.repeat(delivery.content_sha256, rows),
         }
         for role, position in roles.items():
             self.letters[number, table.sheet, role] = letter(position)

@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
 from string import Formatter
 
-import yaml
+from pydantic import RootModel
 
 from plumbline.domain import Domain
 from plumbline.errors import StopTheRun
+from plumbline.yaml_file import read_yaml
+
+
+class _MessagesFile(RootModel[dict[str, dict[str, str]]]):
+    """``messages.yml``: texts by code and language."""
+
 
 ENGLISH = {
     # a delivery as a whole
@@ -124,9 +129,7 @@ class Messages:
     """By code, in the domain's language where it has them."""
     english: dict[str, str]
 
-    def word(
-        self, code: str, values: dict[str, str], english: dict[str, str] | None = None
-    ) -> tuple[str, str]:
+    def word(self, code: str, values: dict[str, str], english: dict[str, str] | None = None) -> tuple[str, str]:
         """Return the message of ``code`` in the domain's language and in English.
 
         ``english`` has those of the ``values`` that are different in English.
@@ -146,7 +149,7 @@ def load_messages(domain: Domain) -> Messages:
     """
     path = domain.folder / "messages.yml"
     language = domain.file.languages[0]
-    given = _read(path) if path.exists() else {}
+    given = read_yaml(path, _MessagesFile).root if path.exists() else {}
     english = dict(ENGLISH)
     texts = dict(ENGLISH)
     for code, by_language in given.items():
@@ -166,13 +169,3 @@ def load_messages(domain: Domain) -> Messages:
 
 def _names(template: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-
-
-def _read(path: Path) -> dict[str, dict[str, str]]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    if not isinstance(content, dict) or not all(
-        isinstance(item, dict) and all(isinstance(text, str) for text in item.values())
-        for item in content.values()
-    ):
-        raise StopTheRun(f"{path}: write each message as code: {{language: text}}")
-    return content

@@ -1,4 +1,4 @@
-"""Checks of a batch's rows of one data set, all at once in SQL.
+"""Checks of the cells of a batch's rows of one data set, all at once in SQL, and what lands of them.
 
 A cell of an own account is a plain number: ASCII digits, a point and decimals as the indicator's unit
 has them, no leading zero, a minus sign for a rate only. Nothing else is read as a number, however well
@@ -9,8 +9,7 @@ indicator that the row's reporter does not owe must be empty. A nil return's cel
 withdrawal's are empty. A claim (scope total) may leave any cell empty, comes for a period of any type,
 and may use the words of ``printed.py``.
 
-What is wrong in a row returns that row's submission. The same reporter and period twice in a
-delivery is one submission, and returned: which row is right is not for us to guess.
+What is wrong in a row returns that row's submission.
 """
 
 from __future__ import annotations
@@ -22,21 +21,15 @@ from typing import Any
 import pyarrow as pa
 
 from plumbline.collect.contract import Carried
-from plumbline.collect.desk import Desk, literal, literals, quoted
-from plumbline.collect.envelope import parse_time
-from plumbline.collect.landing import TIME
+from plumbline.collect.desk import Desk, literal, quoted
 from plumbline.collect.layout import Layout
-from plumbline.collect.wording import DIGITS, Form
-from plumbline.domain import Applicability, Indicator
-from plumbline.errors import StopTheRun
-from plumbline.period import Period
+from plumbline.collect.numeral import DIGITS, Numeral
+from plumbline.collect.place import place_rows
+from plumbline.domain import Indicator
 from plumbline.rules import offences_in_form
 
-NOT_DUE = ("not_a_reporter", "wrong_period_type", "not_collected")
-"""Problems of a row whose reporter owes nothing of the data set."""
-
-READ_SCALE = 9
-"""Decimals to which a printed figure is held before it gets those of its unit."""
+MOST_DECIMALS = 6
+"""No unit of measure has more."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +58,11 @@ class RowsCheck:
         self.total = desk.source.scope == "total"
         self.own_rows = "_rows" in rows.column_names
         self.indicators = {name: self.data_set.indicators[name] for name in item.columns.values()}
-        self.forms = {name: self._form(its) for name, its in self.data_set.indicators.items()}
+        self.numerals = {name: self._numeral(its) for name, its in self.data_set.indicators.items()}
         self.placed = quoted(f"placed {self.data_set.data_set}")
-        self.again = quoted(f"again {self.data_set.data_set}")
         self.reading = quoted(f"reading {self.data_set.data_set}")
         self.value = quoted(f"value {self.data_set.data_set}")
-        self._place(rows)
-        self._mark_rows_given_twice()
-        self._drop_rows_that_say_nothing()
-        self._contract_carries_what_is_owed()
+        place_rows(desk, item, rows, self.placed)
         self._read_printed()
         self.offences = [*self._row_offences(), *self._cell_offences(), *self._cells_given_twice()]
         self._read_values({offence.row for offence in self.offences})
@@ -81,266 +70,9 @@ class RowsCheck:
         self.returned = {offence.row for offence in self.offences}
         """The rows whose submissions are returned."""
 
-    def _form(self, indicator: Indicator) -> Form:
+    def _numeral(self, indicator: Indicator) -> Numeral:
         unit = self.desk.domain.file.units_of_measure[indicator.unit]
-        return Form(unit.decimals, signed=indicator.kind == "rate")
-
-    # What each row is about -------------------------------------------------------------------
-
-    def _place(self, rows: pa.Table) -> None:
-        """Make the table of rows with unit, reporter and period found, and with ``_problem``."""
-        con, source = self.con, self.desk.source
-        con.register("raw", rows)
-        self._give_periods()
-        self._give_times()
-        self._give_roots()
-        action = source.action
-        office = source.reporter != "unit"
-        groups = self.data_set.groups
-        owed = "".join(
-            f", {self._owes_sql(its)} as {quoted('_owes_' + name)}" for name, its in groups.items()
-        )
-        con.execute(
-            f"""
-            create or replace temp table {self.placed} as
-            with about as (
-                select
-                    raw.*,
-                    delivery.delivery_id as _delivery_id,
-                    delivery.source as _source,
-                    delivery.file_name as _file_name,
-                    delivery.sender as _sender,
-                    delivery.landed_at as _landed_at,
-                    delivery.last_release as _last_release,
-                    coalesce(moment.received_at, delivery.received_at) as _received_at,
-                    coalesce(_received is not null and moment.received_at is null, false) as _time_is_wrong,
-                    case
-                        when _action = {literal((action and action.nil) or "")} then 'nil'
-                        when _action = {literal((action and action.withdrawal) or "")} then 'withdrawal'
-                        else 'report'
-                    end as _does,
-                    written_period.* exclude (written),
-                    org_unit.org_unit_code is not null as _unit_is_there,
-                    org_unit.in_scope as _in_scope,
-                    org_unit.unit_type as _unit_type,
-                    coalesce(unit_roots._roots, []) as _roots,
-                    {"office_kind.kind" if office else "unit_kind.kind"} as _kind,
-                    {"_unit || ':' || office_kind.kind" if office else "_unit"} as _reporter
-                from raw
-                join delivery on delivery.number = _delivery
-                left join written_period on written_period.written = _period
-                left join moment on moment.written = _received
-                left join org_unit
-                    on org_unit.org_unit_code = _unit
-                    and org_unit.valid_from <= _ends_on
-                    and (org_unit.valid_to is null or _ends_on < org_unit.valid_to)
-                left join unit_roots on unit_roots.org_unit_code = _unit and unit_roots.on_day = _ends_on
-                left join unit_kind on unit_kind.level = org_unit.level
-                left join office_kind on office_kind.written = _office
-            ), owing as (
-                select *{owed} from about
-            ), judged as (
-                select
-                    *,
-                    case {self._problem_sql()} end as _problem,
-                    coalesce(_of is not null and _unit_is_there and _kind is not null, false) as _made_out
-                from owing
-            )
-            select
-                *,
-                null::varchar as _places,
-                left(sha256(concat_ws('|', _source, _file_name, _received_at::varchar, _content,
-                    {literal(self.data_set.data_set)}, _reporter, _of, {literal(source.scope)})), 16)
-                    as _submission_id,
-                case when _received_at < _last_release then _landed_at else _received_at end as _known_from
-            from judged
-            """
-        )
-
-    def _mark_rows_given_twice(self) -> None:
-        """Mark the rows of one reporter and period in a delivery; ``again`` has all but the first of them."""
-        self.con.execute(
-            f"""
-            create or replace temp table twice as
-            with key as (
-                select _delivery, _reporter, _of, min(_row) as first_row
-                from {self.placed} where _made_out group by all having count(*) > 1
-            )
-            select _row, first_row,
-                string_agg(_row_number, ', ' order by _row_number)
-                    over (partition by _delivery, _reporter, _of) as places
-            from {self.placed} join key using (_delivery, _reporter, _of)
-            """
-        )
-        self.con.execute(
-            f"""
-            update {self.placed} as placed set _problem = 'duplicate_row', _places = places
-            from twice where placed._row = twice._row and _problem is null
-            """
-        )
-        self.con.execute(
-            f"create or replace temp table {self.again} as select _row as row from twice where _row > first_row"
-        )
-
-    def _give_periods(self) -> None:
-        """Give SQL the table written_period: each period as written, and what it is."""
-        found: list[tuple[Any, ...]] = []
-        for (written,) in self.con.execute(
-            "select distinct _period from raw where _period is not null"
-        ).fetchall():
-            try:
-                period = Period.parse(written)
-            except ValueError:
-                continue
-            if str(period) == written:
-                is_open = self.desk.domain.is_open(period)
-                found.append(
-                    (written, written, period.period_type, period.starts_on, period.ends_on, is_open)
-                )
-        columns = {
-            "written": pa.string(),
-            "_of": pa.string(),
-            "_period_type": pa.string(),
-            "_starts_on": pa.date32(),
-            "_ends_on": pa.date32(),
-            "_is_open": pa.bool_(),
-        }
-        self.desk.give_table("written_period", columns, found)
-
-    def _give_times(self) -> None:
-        """Give SQL the table moment: each time of receipt as written, and when that is."""
-        found = []
-        for (written,) in self.con.execute(
-            "select distinct _received from raw where _received is not null"
-        ).fetchall():
-            try:
-                found.append((written, parse_time(written)))
-            except ValueError:
-                continue
-        self.desk.give_table("moment", {"written": pa.string(), "received_at": TIME}, found)
-
-    def _give_roots(self) -> None:
-        """Give SQL the table unit_roots: for units on the days that matter, the roots at or above them.
-
-        Roots are the senders of the rows and the subtrees that the data set is narrowed to.
-        """
-        within = {code for its in self.data_set.groups.values() for code in its.within}
-        self.con.execute(
-            f"""
-            create or replace temp table unit_roots as
-            with recursive day as (
-                select distinct sender, _ends_on as on_day
-                from raw
-                join delivery on delivery.number = _delivery
-                join written_period on written_period.written = _period
-            ), root as (
-                select sender as root, on_day from day where sender is not null
-                union
-                select unnest([{literals(sorted(within))}]::varchar[]) as root, on_day from day
-            ), below as (
-                select root, on_day, root as org_unit_code from root
-                union all
-                select below.root, below.on_day, org_unit.org_unit_code
-                from below
-                join org_unit
-                    on org_unit.parent_code = below.org_unit_code
-                    and org_unit.valid_from <= below.on_day
-                    and (org_unit.valid_to is null or below.on_day < org_unit.valid_to)
-            )
-            select org_unit_code, on_day, list(root) as _roots from below group by all
-            """
-        )
-
-    def _owes_sql(self, owed: Applicability) -> str:
-        """Return the condition under which a row's reporter owes a group's indicators."""
-        conditions = [f"_kind in ({literals(owed.reporters)})", f"_period_type = {literal(owed.frequency)}"]
-        if owed.within:
-            conditions.append(f"list_has_any(_roots, [{literals(owed.within)}])")
-        if owed.unit_types:
-            conditions.append(f"coalesce(_unit_type in ({literals(owed.unit_types)}), false)")
-        if owed.first:
-            conditions.append(f"_starts_on >= date '{owed.first.starts_on}'")
-        if owed.last:
-            conditions.append(f"_ends_on <= date '{owed.last.ends_on}'")
-        return f"coalesce({' and '.join(conditions)}, false)"
-
-    def _problem_sql(self) -> str:
-        """Return the cases in which a row is no submission that is due; the first that holds counts."""
-        source = self.desk.source
-        cases = {
-            "_unit is null": "blank_unit",
-            "_period is null": "blank_period",
-            "_of is null": "unreadable_period",
-            "not _is_open": "period_not_open",
-            "_time_is_wrong": "unreadable_time",
-            "not _unit_is_there and _unit in (select org_unit_code from org_unit)": "unit_not_valid_then",
-            "not _unit_is_there": "unknown_unit",
-            "not _in_scope": "unit_out_of_scope",
-        }
-        if source.sender:
-            cases["not list_contains(_roots, _sender)"] = "unit_not_below_sender"
-        if source.reporter == "unit":
-            cases["_kind is null"] = "level_does_not_report"
-        else:
-            cases["_kind is null"] = "unknown_office"
-            cases[
-                "not exists (select 1 from office where reporter = _reporter and valid_from <= _ends_on "
-                "and (valid_to is null or _ends_on < valid_to))"
-            ] = "office_not_listed"
-        if not self.total:
-            cases |= self._not_due_cases()
-        return " ".join(f"when {condition} then '{problem}'" for condition, problem in cases.items())
-
-    def _not_due_cases(self) -> dict[str, str]:
-        """Return the cases in which a row's reporter owes nothing; of claims nothing is due anyway."""
-        groups = self.data_set.groups
-        kinds = {kind for its in groups.values() for kind in its.reporters}
-        types = " or ".join(
-            f"(_kind in ({literals(its.reporters)}) and _period_type = {literal(its.frequency)})"
-            for its in groups.values()
-        )
-        any_group = " or ".join(quoted(f"_owes_{name}") for name in groups)
-        return {
-            f"_kind not in ({literals(sorted(kinds))})": "not_a_reporter",
-            f"not ({types})": "wrong_period_type",
-            f"not ({any_group})": "not_collected",
-        }
-
-    def _drop_rows_that_say_nothing(self) -> None:
-        """Drop rows without a cell of this data set, where others share the sheet or nothing is due."""
-        no_cell = " and ".join(f"{quoted(name)} is null" for name in self.indicators)
-        shared = sum(item.sheet == self.item.sheet for item in self.desk.carried) > 1
-        if self.total:
-            self.con.execute(f"delete from {self.placed} where _does = 'report' and {no_cell}")
-        elif shared:
-            self.con.execute(
-                f"delete from {self.placed} where _problem in ({literals(NOT_DUE)}) and {no_cell}"
-            )
-
-    def _contract_carries_what_is_owed(self) -> None:
-        """Stop when rows owe an indicator that the contract does not carry: they could never be complete."""
-        if self.total:
-            return
-        for group in self.data_set.groups:
-            lacking = [
-                name
-                for name, its in self.data_set.indicators.items()
-                if self.data_set.group_of(name) == group and not its.optional and name not in self.indicators
-            ]
-            if not lacking:
-                continue
-            owing = self.con.execute(
-                f"select _reporter from {self.placed} "
-                f"where {quoted('_owes_' + group)} and _problem is null and _does = 'report' limit 1"
-            ).fetchall()
-            if owing:
-                path = self.desk.domain.folder / "sources" / f"{self.desk.source.source}.yml"
-                raise StopTheRun(
-                    f"{path}: data_sets.{self.data_set.data_set}.columns: {owing[0][0]} must report "
-                    f"{', '.join(lacking)} as well"
-                )
-
-    # What offends ------------------------------------------------------------------------------
+        return Numeral(unit.decimals, signed=indicator.kind == "rate")
 
     def _row_offences(self) -> list[Offence]:
         """Find the rows that are no submission that is due, and those that stand more than once."""
@@ -350,7 +82,7 @@ class RowsCheck:
         return [Offence(row, problem, text=places) for row, problem, places in rows]
 
     def _plain_sql(self, name: str) -> str:
-        return f"regexp_full_match({quoted(name)}, {literal(self.forms[name].pattern)})"
+        return f"regexp_full_match({quoted(name)}, {literal(self.numerals[name].pattern)})"
 
     def _cell_offences(self) -> list[Offence]:
         """Find the cells that are no figure, that are missing, and that should be empty."""
@@ -437,8 +169,6 @@ class RowsCheck:
         )
         return {row["_row"]: row for row in rows.to_pylist()}
 
-    # What lands ----------------------------------------------------------------------------------
-
     def _read_printed(self) -> None:
         """Give SQL the texts of claims that are no plain number, and what they stand for."""
         found = []
@@ -448,12 +178,12 @@ class RowsCheck:
             ).fetchall()
             for (text,) in texts:
                 printed = self.desk.printed_words.parse(text)
-                if printed and self.forms[name].is_plain(f"{_trimmed(printed.value):f}"):
+                if printed and self.numerals[name].is_plain(f"{_trimmed(printed.value):f}"):
                     found.append((name, text, printed.value, printed.low, printed.high))
         columns = {
             "indicator": pa.string(),
             "printed": pa.string(),
-            "value": pa.decimal128(DIGITS + READ_SCALE, READ_SCALE),
+            "value": pa.decimal128(DIGITS + MOST_DECIMALS, MOST_DECIMALS),
             "low": pa.float64(),
             "high": pa.float64(),
         }
@@ -477,7 +207,7 @@ class RowsCheck:
 
     def _value_sql(self, name: str, indicator: Indicator) -> str:
         """Return the figure of an indicator in SQL, typed as it lands."""
-        kind = "double" if indicator.kind == "rate" else f"decimal({DIGITS}, {self.forms[name].decimals})"
+        kind = "double" if indicator.kind == "rate" else f"decimal({DIGITS}, {self.numerals[name].decimals})"
         if name not in self.indicators:
             return f"null::{kind}"
         cell = quoted(name)
@@ -525,7 +255,7 @@ class RowsCheck:
                 _row in (select row from returned) as returned, _file_name as file_name,
                 _content as content_sha256, _sheet as sheet, _row_number as row_number
             from {self.placed}
-            where _made_out and _row not in (select row from {self.again})
+            where _made_out and not _is_given_again
             """
         )
 
@@ -557,8 +287,7 @@ class RowsCheck:
         ]
         self._give_rows("returned", self.returned)
         return {
-            period: rows.drop_columns("period")
-            for period, rows in self._by_period(" union all ".join(queries)).items()
+            period: rows.drop_columns("period") for period, rows in self._by_period(" union all ".join(queries)).items()
         }
 
     def _by_period(self, query: str) -> dict[str, pa.Table]:

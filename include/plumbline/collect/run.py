@@ -73,18 +73,15 @@ def collect(settings: Settings, source: str, landed_at: datetime) -> CollectResu
     landed_at = landed_at.astimezone(UTC)
     domain = load_domain(settings.domain)
     contract = load_source(settings, source)
-    desk = Desk(
-        domain,
-        contract,
-        carried_data_sets(contract, domain),
-        load_rules(settings, domain),
-        load_messages(domain),
-        load_printed_words(settings.domain),
-    )
+    carried = carried_data_sets(contract, domain)
+    rules, messages = load_rules(settings, domain), load_messages(domain)
+    printed_words = load_printed_words(settings.domain)
     last_release = max((at for at in release_moments(settings) if at <= landed_at), default=None)
     result = CollectResult(source)
+    desk = None
     with collecting(settings, source) as ledger:
         for deliveries in _batches(KINDS[contract.kind](settings, contract, ledger)):
+            desk = desk or Desk(domain, contract, carried, rules, messages, printed_words)
             batch = check(desk, deliveries, landed_at, last_release)
             folder = land(settings, source, landed_at, batch)
             result += batch

@@ -13,10 +13,11 @@ from plumbline.collect.contract import carried_data_sets, load_source
 from plumbline.demo.apportion import own_accounts
 from plumbline.demo.files import write_source
 from plumbline.demo.parcels import parcels
-from plumbline.demo.plan import Apportionment, Deliveries, read_plan, read_published
+from plumbline.demo.plan import Apportionment, Deliveries, read_published
 from plumbline.demo.tree import Tree
 from plumbline.domain import load_domain
 from plumbline.settings import Settings
+from plumbline.yaml_file import read_yaml
 
 
 def write_demo(settings: Settings) -> Path:
@@ -27,8 +28,8 @@ def write_demo(settings: Settings) -> Path:
     domain = load_domain(settings.domain)
     folder = settings.domain / "demo"
     published = read_published(folder / "published.csv", domain)
-    apportionment = read_plan(folder / "apportion.yml", Apportionment)
-    deliveries = read_plan(folder / "deliveries.yml", Deliveries)
+    apportionment = read_yaml(folder / "apportion.yml", Apportionment)
+    deliveries = read_yaml(folder / "deliveries.yml", Deliveries)
     contracts = {name: load_source(settings, name) for name in deliveries.sources}
     tree = Tree.on(max(figure.period.ends_on for figure in published), domain)
     accounts = own_accounts(domain, tree, apportionment, published)

@@ -6,10 +6,9 @@ import csv
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from plumbline.domain import Domain, PeriodField, Strict
 from plumbline.errors import StopTheRun
@@ -129,17 +128,6 @@ class Published:
     indicator: str
     value: Decimal
     printed: str
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def read_plan(path: Path, model: type[_Model]) -> _Model:
-    """Return what ``path`` says, as ``model``; raises StopTheRun that names the file and the keys."""
-    try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise StopTheRun(f"{path}: {error}") from error
 
 
 def read_published(path: Path, domain: Domain) -> list[Published]:

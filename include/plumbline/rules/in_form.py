@@ -46,7 +46,6 @@ def offences_in_form(rules: Rules, data_set: str, rows: pa.Table) -> list[Offenc
 
 
 def _offences(con: duckdb.DuckDBPyConnection, rules: Rules, rule: Rule) -> list[Offence]:
-    assert rule.expression is not None
     indicators = rules.domain.data_sets[rule.data_set].indicators
 
     def stated(term: Term) -> Interval:

@@ -71,6 +71,8 @@ class Comparison:
     left: Interval
     right: Interval
     offends: str
+    divisible: str = "true"
+    """Condition that no ratio has a denominator of zero; one that is not known may be divided by."""
 
 
 def compare(
@@ -83,7 +85,17 @@ def compare(
     left, right = _side(expression.left, of, scale), _side(expression.right, of, scale)
     if expression.left.denominator or expression.right.denominator:
         tolerance += _RATIO_NOISE
-    return Comparison(left, right, contradicts(left, expression.relation, right, tolerance))
+    denominators = [
+        f"coalesce({_linear(side.denominator, of).value}, 1) <> 0"
+        for side in (expression.left, expression.right)
+        if side.denominator
+    ]
+    return Comparison(
+        left,
+        right,
+        offends=contradicts(left, expression.relation, right, tolerance),
+        divisible=" and ".join(denominators) or "true",
+    )
 
 
 def contradicts(left: Interval, relation: Relation, right: Interval, tolerance: Decimal) -> str:

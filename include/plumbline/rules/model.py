@@ -10,18 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from pathlib import Path
 from string import Formatter
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from plumbline.domain import ADDITIVE, Domain, Indicator
 from plumbline.errors import StopTheRun
 from plumbline.period import PeriodType
 from plumbline.rules.expression import Expression, Term, parse
 from plumbline.settings import Settings
+from plumbline.yaml_file import read_yaml
 
 Family = Literal["children_sum", "parts_sum", "rate", "bound", "balance", "registry_claim"]
 Severity = Literal["hard", "soft"]
@@ -83,7 +82,7 @@ class Rule:
     """``data_set.name``."""
     data_set: str
     entry: RuleEntry
-    expression: Expression | None
+    parsed: Expression | None
     indicators: tuple[str, ...]
     """The indicators of the rule's own data set that it is about; a finding is about the first, or, in
     the family children_sum, about any one of them."""
@@ -99,33 +98,47 @@ class Rule:
         return hashlib.sha256(content.encode()).hexdigest()[:8]
 
     @property
+    def expression(self) -> Expression:
+        """Its relation; rules of the family children_sum have none."""
+        if self.parsed is None:
+            raise ValueError(f"{self.rule_id} has no expression")
+        return self.parsed
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms of its relation."""
+        return tuple(self.parsed.terms()) if self.parsed else ()
+
+    @property
     def data_sets(self) -> set[str]:
         """The data sets whose figures it compares."""
-        terms = self.expression.terms() if self.expression else ()
-        return {self.data_set, *(term.data_set for term in terms)}
+        return {self.data_set, *(term.data_set for term in self.terms)}
 
     @property
     def looks_back(self) -> bool:
         """Whether it compares with the period before."""
-        return self.expression is not None and any(term.previous for term in self.expression.terms())
+        return any(term.previous for term in self.terms)
 
     def message(self, language: str) -> str:
         """Return its message in ``language``; every language of the domain has one."""
         return self.entry.message[language]
 
     @property
-    def is_in_form(self) -> bool:
-        """Whether it can return a submission: hard, and on any one form of any one period."""
+    def holds_in_every_form(self) -> bool:
+        """Whether each form must satisfy it by itself, and with it any sum of forms."""
         return (
-            self.entry.severity == "hard"
-            and self.expression is not None
+            self.parsed is not None
             and not self.entry.levels
             and not self.entry.periods
             and not any(
-                term.previous or term.registered or term.data_set != self.data_set
-                for term in self.expression.terms()
+                term.previous or term.registered or term.data_set != self.data_set for term in self.terms
             )
         )
+
+    @property
+    def is_in_form(self) -> bool:
+        """Whether it can return a submission: hard, and each form must satisfy it."""
+        return self.entry.severity == "hard" and self.holds_in_every_form
 
 
 @dataclass(frozen=True)
@@ -166,7 +179,7 @@ def load_rules(settings: Settings, domain: Domain) -> Rules:
     rules: dict[str, Rule] = {}
     nothing_compared: dict[str, str] = {}
     for path in sorted(settings.rules.glob("*.yml")):
-        file = _read(path)
+        file = read_yaml(path, _RuleFile)
         nothing_compared |= file.nothing_compared
         if path.stem == _EVERY_DATA_SET:
             data_sets = list(domain.data_sets)
@@ -185,16 +198,6 @@ def load_rules(settings: Settings, domain: Domain) -> Rules:
     for language in domain.file.languages:
         nothing_compared.setdefault(language, _NOTHING_COMPARED)
     return Rules(domain, rules, nothing_compared)
-
-
-def _read(path: Path) -> _RuleFile:
-    try:
-        return _RuleFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise StopTheRun(f"{path} is not YAML: {error}") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or '(file)'}: {item['msg']}" for item in error.errors()]
-        raise StopTheRun("\n".join([f"{path}:", *lines])) from error
 
 
 def _check_entry(entry: RuleEntry, domain: Domain, *, for_every_data_set: bool) -> None:
@@ -283,5 +286,10 @@ def _check_shape(family: Family, expression: Expression, kinds: dict[Term, str])
             raise ValueError("bound is written with <=")
         case "balance" if expression.relation != "=":
             raise ValueError("balance is written with =")
-        case "registry_claim" if left.only_term is None or right.only_term is None:
+        case "registry_claim" if (
+            left.only_term is None
+            or left.only_term.registered
+            or right.only_term is None
+            or not right.only_term.registered
+        ):
             raise ValueError("registry_claim has the claim alone on the left and registered(…) on the right")

@@ -168,9 +168,7 @@ class Place:
 
     def landed(self, table: str, columns: str = "*", order: str = "all") -> list[tuple[Any, ...]]:
         """Return rows of a table, such as ``submissions`` or ``cells/mediation/2024-01``, of all batches."""
-        files = [
-            str(path) for folder in batches(self.settings) if (path := folder / f"{table}.parquet").exists()
-        ]
+        files = [str(path) for folder in batches(self.settings) if (path := folder / f"{table}.parquet").exists()]
         if not files:
             return []
         con = duckdb.connect()
@@ -182,9 +180,7 @@ class Place:
         return self.landed("receipt_lines", "cell, code, would_be", "file_name, sheet, cell, code")
 
     def receipt(self, name: str) -> dict[str, Any]:
-        (path,) = (
-            path for folder in batches(self.settings) for path in (folder / "receipts").glob(f"{name}.json")
-        )
+        (path,) = (path for folder in batches(self.settings) for path in (folder / "receipts").glob(f"{name}.json"))
         return dict(json.loads(path.read_text()))
 
 

@@ -86,9 +86,7 @@ def test_a_number_is_a_number_in_a_text_cell_too(place: Place) -> None:
 
 
 def test_decimals_are_those_of_the_unit(place: Place) -> None:
-    rows = [
-        [f"V3{number:02}", None, 1, 1, None, -3, paid] for number, paid in enumerate(["5.25", 5.25, "5.255"])
-    ]
+    rows = [[f"V3{number:02}", None, 1, 1, None, -3, paid] for number, paid in enumerate(["5.25", 5.25, "5.255"])]
     place.workbook("2024-01/T3.xlsx", *rows)
     place.collect()
     assert place.lines() == [("G5", "too_many_decimals", "at most 2 decimals")]
@@ -126,9 +124,7 @@ def test_a_unit_that_no_longer_exists_at_the_periods_end_is_returned(place: Plac
     place.workbook("2024-02/T1.xlsx", ["V13", "旧村", 1, 1])
     place.collect()
     assert place.landed("submissions", "period, returned") == [("2024-01", False)]
-    assert place.landed("receipt_lines", "cell, code, file_name") == [
-        ("A3", "unit_not_valid_then", "2024-02/T1.xlsx")
-    ]
+    assert place.landed("receipt_lines", "cell, code, file_name") == [("A3", "unit_not_valid_then", "2024-02/T1.xlsx")]
 
 
 def test_a_unit_that_does_not_report_this_form_is_returned(place: Place) -> None:
@@ -255,12 +251,8 @@ def test_a_rule_of_the_form_returns_the_submission_that_breaks_it(place: Place) 
     assert place.landed("cells/mediation/2024-01", "reporter") == [("V12",)]
 
 
-@pytest.mark.parametrize(
-    ("word", "code"), [("零报告", "nil_with_figures"), ("撤回", "withdrawal_with_figures")]
-)
-def test_a_nil_return_or_withdrawal_with_figures_contradicts_itself(
-    place: Place, word: str, code: str
-) -> None:
+@pytest.mark.parametrize(("word", "code"), [("零报告", "nil_with_figures"), ("撤回", "withdrawal_with_figures")])
+def test_a_nil_return_or_withdrawal_with_figures_contradicts_itself(place: Place, word: str, code: str) -> None:
     place.workbook("2024-01/T1.xlsx", ["V11", "一村", 5, None, None, None, None, word])
     place.collect()
     assert [(cell, found) for cell, found, _ in place.lines()] == [("C3", code)]
@@ -403,3 +395,54 @@ def test_claims_that_cannot_be_read_are_answered_by_their_own_row(place: Place) 
         ("B7", "duplicate_cell"),
     ]
     assert place.landed("submissions", "data_set, returned", "1") == [("mediation", True), ("org", True)]
+
+
+NARROWED = """
+name: 巡查
+name_en: Patrols
+reporters: [village]
+indicators:
+  patrols: {name: 巡查, name_en: Patrols, unit: 件, kind: flow, definition: Patrols made.}
+  river: {name: 河道, name_en: River, unit: 件, kind: flow, definition: Along the river., within: [T1]}
+  night: {name: 夜间, name_en: Night, unit: 件, kind: flow, definition: At night., first: 2024-02}
+"""
+
+
+def test_an_indicator_is_asked_only_of_those_who_owe_it(place: Place) -> None:
+    place.write("domain", "data_sets/patrols.yml", NARROWED)
+    place.contract("towns", sender={"value": "D1"}, data_sets={"patrols": {"sheet": "调解"}})
+    header = ["单位代码", "单位名称", "巡查", "河道", "夜间", "说明"]
+    rows = [["V11", None, 1, 2], ["V12", None, 1], ["V21", None, 1], ["V301", None, 1, 2]]
+    place.workbook("2024-01/D1.xlsx", *rows, header=header)
+    place.workbook("2024-02/D1.xlsx", ["V21", None, 1, None, 3], ["V301", None, 1], header=header)
+    place.collect()
+    assert place.lines() == [
+        ("D4", "blank_cell", "a number; 0 when there was nothing"),
+        ("D6", "not_collected_cell", "an empty cell"),
+        ("E4", "blank_cell", "a number; 0 when there was nothing"),
+    ]
+    assert place.landed("cells/patrols/2024-01", "reporter, patrols, river, night") == [
+        ("V11", Decimal(1), Decimal(2), None),
+        ("V21", Decimal(1), None, None),
+    ]
+
+
+def test_a_sheet_with_two_forms_asks_each_reporter_for_its_own(place: Place) -> None:
+    place.write("domain", "data_sets/patrols.yml", NARROWED.replace("reporters: [village]", "reporters: [district]"))
+    place.contract(
+        "towns",
+        sender={"value": "D1"},
+        data_sets={
+            "patrols": {"columns": ["patrols", "river", "night"]},
+            "mediation": {"columns": ["cases", "settled"]},
+        },
+    )
+    header = ["单位代码", "单位名称", "说明", "巡查", "河道", "夜间", "案件", "成功"]
+    place.workbook(
+        "2024-02/D1.xlsx",
+        ["D1", None, None, 5, None, 6],
+        ["V11", None, None, None, None, None, 7, 7],
+        header=header,
+    )
+    assert place.collect().accepted == 2
+    assert place.landed("submissions", "reporter, data_set", "1") == [("D1", "patrols"), ("V11", "mediation")]

@@ -56,15 +56,11 @@ def test_a_workbook_lands_wide_with_a_submission_for_each_village(place: Place) 
 def test_a_submission_says_who_when_and_where(place: Place) -> None:
     place.workbook("2024-01/T1.xlsx", V11)
     place.collect()
-    columns = (
-        "data_set, reporter, reporter_kind, org_unit_code, period, scope, action, returned, sheet, row_number"
-    )
+    columns = "data_set, reporter, reporter_kind, org_unit_code, period, scope, action, returned, sheet, row_number"
     assert place.landed("submissions", columns) == [
         ("mediation", "V11", "village", "V11", "2024-01", "own", "report", False, "调解", 3)
     ]
-    assert place.landed("submissions", "received_at, landed_at, known_from") == [
-        (FEBRUARY_3, LANDED_AT, FEBRUARY_3)
-    ]
+    assert place.landed("submissions", "received_at, landed_at, known_from") == [(FEBRUARY_3, LANDED_AT, FEBRUARY_3)]
     assert place.landed("cell_columns", 'sheet, data_set, indicator, "column"', "4") == [
         ("调解", "mediation", "cases", "C"),
         ("调解", "mediation", "settled", "D"),
@@ -238,9 +234,7 @@ def platform(place: Place) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(place.settings.inbox / "platform.sqlite", isolation_level=None)) as database:
         database.execute("create table monthly (month, unit, cases, settled, received)")
         database.execute("insert into monthly values ('2024-01', 'V11', 5, 4, '2024-02-01T09:00:00+08:00')")
-        database.execute(
-            "insert into monthly values ('2024-01', 'V12', 3.0, '2', '2024-02-02T09:00:00+08:00')"
-        )
+        database.execute("insert into monthly values ('2024-01', 'V12', 3.0, '2', '2024-02-02T09:00:00+08:00')")
         database.execute("insert into monthly values ('2024-01', 'V1?', 3, 2, '2024-02-02T09:00:00+08:00')")
         yield database
 
@@ -250,9 +244,7 @@ def test_a_database_lands_what_is_new_or_has_changed(place: Place, platform: sql
     again = [place.collect("platform", LANDED_AT + timedelta(days=day)) for day in (1, 2)]
     assert [result.submissions for result in again] == [0, 0]
     assert again[1].deliveries == 0
-    platform.execute(
-        "update monthly set cases = 6, received = '2024-03-01T09:00:00+08:00' where unit = 'V11'"
-    )
+    platform.execute("update monthly set cases = 6, received = '2024-03-01T09:00:00+08:00' where unit = 'V11'")
     assert place.collect("platform", LANDED_AT + timedelta(days=3)).submissions == 1
     assert place.landed("submissions", "reporter, received_at, row_number", "2") == [
         ("V11", datetime(2024, 2, 1, 1, tzinfo=UTC), 2),
@@ -342,10 +334,6 @@ def test_a_mistake_in_a_contract_names_the_file_and_the_key(
 
 def test_a_contract_carries_every_indicator_that_its_reporters_owe(place: Place) -> None:
     place.contract("towns", ignore=["单位名称", "成功"], data_sets={"mediation": {"columns": ["cases"]}})
-    place.workbook(
-        "2024-01/T1.xlsx", ["V11", "一村", 1, 1], header=["单位代码", "单位名称", "案件", "成功", "说明"]
-    )
-    with pytest.raises(
-        StopTheRun, match=r"towns\.yml: data_sets\.mediation\.columns: V11 must report settled"
-    ):
+    place.workbook("2024-01/T1.xlsx", ["V11", "一村", 1, 1], header=["单位代码", "单位名称", "案件", "成功", "说明"])
+    with pytest.raises(StopTheRun, match=r"towns\.yml: data_sets\.mediation\.columns: V11 must report settled"):
         place.collect()

@@ -1,4 +1,4 @@
-"""What is wrong with a text that should be a figure, and what would be right."""
+"""How figures are written: what a plain number is, and what is wrong with a text that is none."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ DIGITS = 18
 
 
 @dataclass(frozen=True)
-class Form:
-    """How the figures of an indicator are written: their decimals, and whether they may be negative."""
+class Numeral:
+    """How the figures of an indicator are written: the decimals, and whether there may be a minus."""
 
     decimals: int
     signed: bool
 
     @property
     def pattern(self) -> str:
-        """A regular expression that a plain number of this form matches in full."""
+        """A regular expression that a plain number of this kind matches in full."""
         fraction = rf"(\.[0-9]{{1,{self.decimals}}})?" if self.decimals else ""
         return rf"{'-?' if self.signed else ''}(0|[1-9][0-9]{{0,{DIGITS - self.decimals - 1}}}){fraction}"
 
     def is_plain(self, text: str) -> bool:
-        """Say whether ``text`` is a plain number of this form."""
+        """Say whether ``text`` is a plain number of this kind."""
         return re.fullmatch(self.pattern, text, re.ASCII) is not None
 
     def complaint(self, text: str) -> tuple[str, str | None]:
