@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -213,14 +214,23 @@ def _tell(what: str, result: Any) -> None:
 
 
 def _table(rows: duckdb.DuckDBPyRelation, limit: int, nothing: str) -> None:
+    """Print at most ``limit`` rows: codes and numbers in full, sentences folded."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows.columns, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for column in rows.columns:
+        table.add_column(column, no_wrap=column not in ("message", "would_be"), overflow="fold")
     for row in rows.limit(limit).fetchall():
-        table.add_row(*("" if value is None else str(value) for value in row))
-    console = Console()
+        table.add_row(*map(_cell, row))
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table if table.row_count else nothing)
     total = len(rows)
     if total > limit:
         console.print(f"… and {total - limit} more: --limit {total} shows all")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return "" if value is None else str(value)

@@ -35,13 +35,13 @@ def sync(settings: Settings) -> list[Path]:
     """
     domain = load_domain(settings.domain)
     wanted = {settings.data_set_models / relative: content for relative, content in model_files(domain).items()}
-    changed = []
-    for path in sorted(settings.data_set_models.rglob("*")):
-        if path.is_file() and path not in wanted:
-            if MARK not in path.read_text(encoding="utf-8"):
-                raise StopTheRun(f"{path} was not written by `plumbline data-set sync`; move it elsewhere")
-            path.unlink()
-            changed.append(path)
+    standing = sorted(path for path in settings.data_set_models.rglob("*") if path.is_file())
+    for path in standing:
+        if MARK not in path.read_text(encoding="utf-8"):
+            raise StopTheRun(f"{path} was not written by `plumbline data-set sync`; move it elsewhere")
+    changed = [path for path in standing if path not in wanted]
+    for path in changed:
+        path.unlink()
     for path, content in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != content:
             path.parent.mkdir(parents=True, exist_ok=True)

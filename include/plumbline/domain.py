@@ -302,8 +302,10 @@ class Domain:
     def is_open(self, period: Period) -> bool:
         """Say whether submissions for ``period`` are taken at all."""
         opened = self.file.periods
-        return opened.first.starts_on <= period.starts_on and (
-            opened.last is None or period.ends_on <= opened.last.ends_on
+        return (
+            period.period_type in opened.types
+            and opened.first.starts_on <= period.starts_on
+            and (opened.last is None or period.ends_on <= opened.last.ends_on)
         )
 
 
@@ -339,6 +341,11 @@ def _check_references(path: Path, data_set: DataSet, file: DomainFile) -> None:
         for group, owed in data_set.groups.items()
         for kind in owed.reporters
         if kind not in file.reporter_kinds
+    ]
+    wrong += [
+        f"  frequency: {owed.frequency!r} (group {group}) is not among periods.types of domain.yml"
+        for group, owed in data_set.groups.items()
+        if owed.frequency not in file.periods.types
     ]
     levels = {level.level for level in file.levels}
     wrong += [

@@ -5,8 +5,9 @@ a multiplier or a per cent sign stands for everything that *rounds or truncates*
 do both: ``99%`` for [98.5, 100). Words widen or shift that (see ``Effect``). A plain number stands for
 itself.
 
-No language is known here: words and multipliers are the domain's, in ``printed.yml``:
+No language is known here: words, multipliers and the decimal mark are the domain's, in ``printed.yml``:
 
+    decimal_mark: "."
     percent: ["%", "％"]
     multipliers: {千: 1000, 万: 10000}
     words: {以上: at_least, 余: more, 约: about, 近: nearly, 不足: below}
@@ -57,6 +58,7 @@ class Printed:
 class PrintedWords(Strict):
     """The words that a domain's reports put around figures (``printed.yml``)."""
 
+    decimal_mark: Literal[".", ","] = "."
     percent: tuple[str, ...] = ("%",)
     multipliers: dict[str, Annotated[int, Field(gt=1)]] = Field(default_factory=dict)
     words: dict[str, Effect] = Field(default_factory=dict)
@@ -68,7 +70,7 @@ class PrintedWords(Strict):
 
         word = one_of(tuple(self.words))
         return re.compile(
-            rf"(?P<before>{word})?(?P<sign>-?)(?P<digits>(?:0|[1-9]\d*)(?:\.\d+)?)(?P<inside>{word})?"
+            rf"(?P<before>{word})?(?P<sign>-?)(?P<digits>(?:0|[1-9]\d*)(?:[{self.decimal_mark}]\d+)?)(?P<inside>{word})?"
             rf"(?P<multiplier>{one_of(tuple(self.multipliers))})?(?P<percent>{one_of(self.percent)})?"
             rf"(?P<after>{word})?",
             re.ASCII,
@@ -86,7 +88,7 @@ class PrintedWords(Strict):
         if len(words) > 1:
             return None
         multiplier = self.multipliers.get(match["multiplier"] or "", 1)
-        digits = Decimal(match["sign"] + match["digits"])
+        digits = Decimal(match["sign"] + match["digits"].replace(self.decimal_mark, "."))
         last_digit = Decimal(1).scaleb(int(digits.as_tuple().exponent)) * multiplier
         value = digits * multiplier
         if words:

@@ -145,9 +145,7 @@ def read_offices(domain: Domain) -> pa.Table:
     return offices
 
 
-def _refuse(
-    con: duckdb.DuckDBPyConnection, path: Path, complaint: str, query: str, parameters: dict[str, Any]
-) -> None:
+def _refuse(con: duckdb.DuckDBPyConnection, path: Path, complaint: str, query: str, parameters: dict[str, Any]) -> None:
     """Raise StopTheRun with the first codes that ``query`` finds, if it finds any."""
     offending = [code for (code,) in con.execute(f"{query} order by all limit 5", parameters).fetchall()]
     if offending:

@@ -262,14 +262,16 @@ def _files(tables: Path, part: str) -> list[Path]:
 
 
 def _fingerprints(con: duckdb.DuckDBPyConnection, mart: Mart) -> list[tuple[str, str]]:
-    """Return what tells each period's part from another night's: a hash of its inputs, or else of its rows.
+    """Return what tells each period's part from another night's: the code, and a hash of its inputs or its rows.
 
     The wide tables of a data set are large and depend on their unit of work alone; other tables are narrow,
     and their rows may change with a neighbouring period's.
     """
     if mart.data_set is None:
-        query = f"select period, count(*) || '/' || sum(hash(part)) from main.{mart.name} as part group by period"
-        rows = con.execute(f"{query} order by period").fetchall()
+        rows = con.execute(
+            "select period, count(*) || '/' || sum(hash(part)) || code_hash "
+            f"from main.{mart.name} as part cross join build.code group by period, code_hash order by period"
+        ).fetchall()
     else:
         rows = con.execute(
             "with inputs as (select * from build.work union all by name select * from build.unit "

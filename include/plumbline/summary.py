@@ -15,6 +15,12 @@ from plumbline.settings import Settings
 _SHOWN = 8
 """Rows of a kind that are shown; the rest is counted."""
 
+_UNIT_OF_THE_LEDGER = (
+    "join dim_period as period using (period) "
+    "join dim_org_unit as unit on unit.org_unit_code = ledger.org_unit_code "
+    "and unit.valid_from <= period.ends_on and (unit.valid_to is null or unit.valid_to > period.ends_on)"
+)
+
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the current release for a person. Raises StopTheRun when there is none yet."""
@@ -34,9 +40,7 @@ def _print_claims(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
         "select any_value(unit.org_unit_name), ledger.org_unit_code, ledger.period, count(*), "
         "count(*) filter (where status = 'reconciled'), count(*) filter (where status = 'explained'), "
         "count(*) filter (where status = 'incomplete'), count(*) filter (where status = 'unexplained') "
-        "from fct_reconciliation as ledger join dim_period as period using (period) "
-        "join dim_org_unit as unit on unit.org_unit_code = ledger.org_unit_code "
-        "and unit.valid_from <= period.ends_on and (unit.valid_to is null or unit.valid_to > period.ends_on) "
+        f"from fct_reconciliation as ledger {_UNIT_OF_THE_LEDGER} "
         "group by ledger.org_unit_code, ledger.period order by ledger.org_unit_code, ledger.period"
     ).fetchall()
     table = Table(title="The ledger: claimed totals against what rolls up", title_justify="left")
@@ -50,12 +54,13 @@ def _print_claims(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
     if len(counts) > _SHOWN:
         console.print(f"… and {len(counts) - _SHOWN} more units and periods in fct_reconciliation")
     rows = marts.execute(
-        "select ledger.org_unit_code, indicator.name || ' / ' || indicator.name_en, ledger.period, "
+        "select unit.org_unit_name, indicator.name || ' / ' || indicator.name_en, ledger.period, "
         "coalesce(ledger.printed, format('{:,}', ledger.reported_total::bigint)), "
         "coalesce(format('{:,}', ledger.rolled_up_total::bigint), '–'), ledger.status "
         "from fct_reconciliation as ledger join dim_indicator as indicator using (indicator_id) "
+        f"{_UNIT_OF_THE_LEDGER} "
         "order by ledger.status in ('reconciled', 'explained'), ledger.rolled_up_total desc limit $limit",
-        {"limit": _SHOWN * 2},
+        {"limit": _SHOWN + 4},
     ).fetchall()
     table = Table(title="Figures beside the claims", title_justify="left")
     for heading in ("unit", "indicator", "period"):
@@ -84,12 +89,15 @@ def _print_findings(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
         "select coalesce(sum(compared), 0), count(distinct rule_id) filter (where compared > 0) from fct_rule_result"
     ).fetchall()[0]
     findings = marts.execute(
-        "select severity, coalesce(message_en, message) from fct_finding where status = 'open' "
-        "order by severity, abs(difference) desc nulls last"
+        "select severity, coalesce(unit.org_unit_name, ''), period, coalesce(message_en, message) "
+        "from fct_finding as finding join dim_period as period using (period) left join dim_org_unit as unit "
+        "on unit.org_unit_code = finding.org_unit_code and unit.valid_from <= period.ends_on "
+        "and (unit.valid_to is null or unit.valid_to > period.ends_on) "
+        "where status = 'open' order by severity, abs(difference) desc nulls last"
     ).fetchall()
     console.print(f"[bold]Findings[/]  {len(findings):,} open; {rules:,} rules made {compared:,} comparisons")
-    for severity, message in findings[:_SHOWN]:
-        console.print(f"  [yellow]{severity}[/]  {message}")
+    for severity, unit, period, message in findings[:_SHOWN]:
+        console.print(f"  [yellow]{severity}[/]  {unit} {period}: {message}")
     if len(findings) > _SHOWN:
         console.print(f"  … and {len(findings) - _SHOWN:,} more in fct_finding")
 

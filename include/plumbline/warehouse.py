@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 DBT_PROJECT = ROOT / "dbt_project"
 _CODE = ("models/staging", "models/intermediate", "models/marts", "macros")
+RECEIPTS = ("", "")
+"""The unit of work of receipts: a delivery that nobody could read belongs to no data set and no period."""
 STAGES = ("figures", "judged", "marts", "released")
 """How far the work list has come, in order."""
 
@@ -116,6 +118,8 @@ def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
         with connect(settings) as con:
             _load_domain(con, settings, domain, known_at)
             hashes = _input_hashes(con, settings, domain)
+            if _built(con).keys() - hashes.keys():
+                _forget_everything(con)
             work = _stale(con, hashes)
             _write_work(con, settings, domain, work)
         if work:
@@ -389,7 +393,7 @@ def _group_rows(domain: Domain) -> Iterator[dict[str, Any]]:
 
 
 def _input_hashes(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain) -> dict[tuple[str, str], str]:
-    """Return the hash of the inputs of every (data set, period)."""
+    """Return the hash of the inputs of every (data set, period), and of the receipts."""
     ((today,),) = con.execute("select today from build.parameter").fetchall()
     ((tree,),) = con.execute(
         "select md5(string_agg(row::varchar, '|' order by row)) from (select hash(unit) as row "
@@ -397,7 +401,7 @@ def _input_hashes(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Do
     ).fetchall()
     submissions = _known_submissions(con, settings)
     rules = load_rules(settings, domain)
-    hashes: dict[tuple[str, str], str] = {}
+    hashes: dict[tuple[str, str], str] = {RECEIPTS: _known_deliveries(con, settings)}
     periods = domain.periods(today)
     for name, data_set in domain.data_sets.items():
         shared = _digest(tree, _definition(domain, name), domain.file.model_dump_json(), rules.version(name))
@@ -427,24 +431,59 @@ def _known_submissions(con: duckdb.DuckDBPyConnection, settings: Settings) -> di
     return {(data_set, period): digest for data_set, period, digest in rows}
 
 
+def _known_deliveries(con: duckdb.DuckDBPyConnection, settings: Settings) -> str:
+    files = _landed(settings, "deliveries.parquet")
+    if not files:
+        return ""
+    rows = con.execute(
+        "select bit_xor(hash(delivery_id))::varchar || '/' || count(*) "
+        "from (select distinct delivery_id from read_parquet($files), build.parameter where known_from <= known_at)",
+        {"files": [str(path) for path in files]},
+    ).fetchall()
+    return str(rows[0][0])
+
+
 def _landed(settings: Settings, pattern: str) -> list[Path]:
     return sorted(path for path in settings.landing.glob(f"[!.]*/{pattern}"))
 
 
-def _stale(con: duckdb.DuckDBPyConnection, hashes: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+def _built(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str | None]:
+    """Return the inputs that every unit of work was last released with; none where a build has begun since."""
     rows = con.execute("select data_set, period, input_hash from build.unit").fetchall()
-    built = {(data_set, period): digest for data_set, period, digest in rows}
+    return {(data_set, period): digest for data_set, period, digest in rows}
+
+
+def _forget_everything(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop all that was built: some of it is of a data set or a period that is not there any more.
+
+    So it is when an old night runs again: the tables know periods that had not begun.
+    """
+    for schema, name, kind in con.execute(
+        "select table_schema, table_name, table_type from information_schema.tables "
+        "where table_schema in ('main', 'judged')"
+    ).fetchall():
+        con.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {schema}.{name}")
+    con.execute("delete from build.unit")
+    con.execute("delete from build.definition")
+
+
+def _stale(con: duckdb.DuckDBPyConnection, hashes: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    built = _built(con)
     return {unit: digest for unit, digest in hashes.items() if built.get(unit) != digest}
 
 
 def _write_work(
     con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain, work: dict[tuple[str, str], str]
 ) -> None:
-    """Write the work list and the landed files that it needs; drop what was built to another definition."""
+    """Write the work list and the landed files that it needs; drop what was built to another definition.
+
+    From here on nobody knows what the tables hold of it until it is released.
+    """
     rows = [{"data_set": d, "period": p, "input_hash": digest} for (d, p), digest in work.items()]
     schema = pa.schema([("data_set", pa.string()), ("period", pa.string()), ("input_hash", pa.string())])
     con.register("loading", pa.Table.from_pylist(rows, schema=schema))
     con.execute("create or replace table build.work as select * from loading")
+    con.execute("insert or replace into build.unit select data_set, period, null from build.work")
     for name in domain.data_sets:
         definition = _definition(domain, name)
         held = first_row(con, "select definition_hash from build.definition where data_set = $name", {"name": name})

@@ -249,12 +249,12 @@ def test_a_submission_is_due_days_after_its_periods_last_day(tmp_path: Path) -> 
         ("2023-Q4", False),
         ("2024-Q1", True),
         ("2024", True),
-        ("2024-12", True),
+        ("2024-12", False),  # no month is among this domain's types
         ("2025-01", False),
         ("2023", False),
     ],
 )
-def test_only_periods_from_first_to_last_are_open(tmp_path: Path, period: str, is_open: bool) -> None:
+def test_only_periods_of_the_domains_types_from_first_to_last_are_open(tmp_path: Path, period: str, is_open: bool) -> None:
     assert load(tmp_path).is_open(Period.parse(period)) is is_open
 
 

@@ -14,3 +14,4 @@ select distinct
     submission_id,
     row_number
 from landed
+where delivery_id in (select delivery_id from {{ ref('stg_delivery') }})

@@ -45,7 +45,7 @@ def main() -> int:
     # Imports make millions of objects and hardly any garbage: looking for it at the usual pace costs 2 s in 15.
     gc.set_threshold(100_000, 50, 50)
     began = time.monotonic()
-    terminal = Console(file=os.fdopen(os.dup(1), "w"), highlight=False)
+    terminal = Console(file=os.fdopen(os.dup(1), "w"), highlight=False, width=None if os.isatty(1) else 120)
     try:
         with _only_night():
             _send_output_to(LOG)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +27,7 @@ _USER = "admin"
 _PASSWORDS = HOME / "passwords.json"
 _RUNNING = HOME / "standalone.json"
 _SECONDS_TO_START = 120
-_SECONDS_TO_STOP = 20
+_SECONDS_TO_STOP = 10
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,10 @@ def down() -> int:
     if running is None:
         return 0
     processes = _processes(running)
-    for process in processes:
-        process.terminate()
+    _signal(processes, signal.SIGTERM)
     psutil.wait_procs(processes, timeout=_SECONDS_TO_STOP)
-    while left := _processes(running):
-        for process in left:
-            process.kill()
+    while left := _processes(running):  # a task that is running takes no notice; it is tried again after `make up`
+        _signal(left, signal.SIGKILL)
         psutil.wait_procs(left, timeout=1)
     _RUNNING.unlink()
     return len(processes)
@@ -109,7 +109,7 @@ def main(command: str) -> int:
             stopped = down()
             print(f"Airflow is stopped ({stopped} processes)." if stopped else "Airflow was not running.")
             return 0
-        print("Starting Airflow; this takes half a minute.", flush=True)
+        print("Airflow starts in half a minute, unless it runs already.", flush=True)
         running = up()
     except PlumblineError as error:
         print(error, file=sys.stderr)
@@ -123,15 +123,22 @@ def _found() -> Running | None:
 
 
 def _processes(running: Running) -> list[psutil.Process]:
-    """Return the living processes of the session; a session of that number that began earlier is another's."""
+    """Return the living processes of the session; a process older than the session belongs to another."""
+    oldest = running.started - 60  # create_time follows the machine's clock, which may be set meanwhile
     found = []
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) == running.pid and process.create_time() >= running.started:
+            if os.getsid(process.pid) == running.pid and process.create_time() >= oldest:
                 found.append(process)
         except (ProcessLookupError, PermissionError, psutil.Error):
             continue
     return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def _free_port() -> int:

@@ -251,8 +251,8 @@ def _land_batch(con: duckdb.DuckDBPyConnection, settings: Settings, batch: int) 
     con.execute(
         f"""
         insert into submission
-        select left(sha256('total' || district), 16), district, 'districts', '{DATA_SET}', district, 'district', district,
-            '{PERIOD}', 'total', 'report', timestamptz '2024-02-07 00:00+00', $landed_at::timestamptz,
+        select left(sha256('total' || district), 16), district, 'districts', '{DATA_SET}', district, 'district',
+            district, '{PERIOD}', 'total', 'report', timestamptz '2024-02-07 00:00+00', $landed_at::timestamptz,
             timestamptz '2024-02-07 00:00+00', false, '{PERIOD}/' || district || '.csv', sha256(district), null, 2
         from (select distinct left(org_unit_code, 6) || '000000' as district from cells)
         """,
@@ -323,5 +323,5 @@ def _land(con: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> None
         f"(select unnest([{names}]) as indicator, unnest(range({len(indicators())})) as position)",
     }
     for table, schema in SCHEMAS.items():
-        rows = con.execute(tables[table]).to_arrow_table() if table in tables else schema.empty_table()
+        rows = con.sql(tables[table]).to_arrow_table() if table in tables else schema.empty_table()
         pa.parquet.write_table(rows.select(schema.names).cast(schema), folder / f"{table}.parquet")

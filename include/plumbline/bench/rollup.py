@@ -1,83 +1,107 @@
-"""The yardsticks: the bare sums up the tree, of the same Parquet, and nothing else.
+"""The yardsticks: the bare sums up the tree and nothing else.
 
-No submissions' versions, no due, no claims, no rules, no release, nothing written. Each returns the
-nation's total of every indicator that adds, and the seconds from the Parquet to it.
+No versions of submissions, nothing due, no claims, no rules, no release, nothing written. Each returns the
+nation's total of every indicator that adds, and the seconds from Parquet to there.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from plumbline.bench.country import DATA_SET, LEVELS, indicators
 from plumbline.settings import Settings
 
-_STEPS_UP = len(LEVELS) - 1
-
 Totals = dict[str, int]
 
-
-def additive() -> list[str]:
-    """Return the indicators that add."""
-    return [name for name, definition in indicators().items() if definition["kind"] != "rate"]
+_STEPS_UP = len(LEVELS) - 1
 
 
 def in_duckdb(settings: Settings) -> tuple[Totals, float]:
-    """Roll up in DuckDB: one wide row a unit, level by level."""
-    sums = ", ".join(f"sum({name})::decimal(18, 0) as {name}" for name in additive())
+    """Roll up what landed in DuckDB: one wide row a unit, level by level."""
+    sums = ", ".join(f"sum({name})::decimal(18, 0) as {name}" for name in _additive())
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = false")
         con.execute(f"create temp table unit as select * from read_csv('{_units(settings)}', all_varchar = true)")
         started = time.perf_counter()
-        rows = f"(select * from read_parquet('{_cells(settings)}') where scope = 'own')"
+        rows = f"(select * from read_parquet({[str(file) for file in _cells(settings)]}) where scope = 'own')"
         for step in range(_STEPS_UP):
             con.execute(
                 f"create temp table sum_{step} as select parent_code as org_unit_code, {sums} from {rows} "
                 "join unit using (org_unit_code) group by parent_code"
             )
             rows = f"sum_{step}"
-        nation = con.execute(f"select {', '.join(additive())} from {rows}").fetchall()[0]
+        (nation,) = con.execute(f"select {', '.join(_additive())} from {rows}").fetchall()
         seconds = time.perf_counter() - started
-    return {name: int(value) for name, value in zip(additive(), nation, strict=True)}, seconds
+    return {name: int(value) for name, value in zip(_additive(), nation, strict=True)}, seconds
 
 
-def in_pandas(settings: Settings) -> tuple[Totals, float]:
-    """Roll up in pandas: one wide row a unit, level by level."""
-    parents = _parents(settings)
+def in_pandas_wide(settings: Settings) -> tuple[Totals, float]:
+    """Roll up what landed in pandas: one wide row a unit, level by level.
+
+    Decimals are read as whole numbers: pandas would add them one Python object at a time.
+    """
+    parent_codes = _parent_codes(settings)
     started = time.perf_counter()
-    cells = _own_cells(settings)
-    rows = cells.set_index("org_unit_code")
+    columns = ["org_unit_code", *_additive()]
+    cells = pa.concat_tables(
+        pq.read_table(file, columns=columns, filters=[("scope", "=", "own")]) for file in _cells(settings)
+    )
+    whole_numbers = pa.schema([("org_unit_code", pa.string()), *((name, pa.int64()) for name in _additive())])
+    rows = cells.cast(whole_numbers).to_pandas().set_index("org_unit_code")
     for _ in range(_STEPS_UP):
-        rows = rows.groupby(parents.reindex(rows.index)).sum()
+        rows = rows.groupby(parent_codes.reindex(rows.index)).sum()
     seconds = time.perf_counter() - started
-    return {name: int(rows[name].iloc[0]) for name in additive()}, seconds
+    return {name: int(rows[name].iloc[0]) for name in _additive()}, seconds
 
 
 def in_pandas_long(settings: Settings) -> tuple[Totals, float]:
-    """Roll up in pandas: one row a unit and indicator, level by level; making the rows long is not timed."""
-    parents = _parents(settings)
-    rows = _own_cells(settings).melt("org_unit_code", var_name="indicator", value_name="value")
+    """Roll up the same cells in pandas, one row a unit and indicator: the layout that such figures usually have."""
+    long = settings.data / "long.parquet"
+    columns = ", ".join(f"{name}::bigint as {name}" for name in _additive())
+    with duckdb.connect() as con:
+        con.execute(
+            f"copy (unpivot (select org_unit_code, {columns} from "
+            f"read_parquet({[str(file) for file in _cells(settings)]}) where scope = 'own') "
+            f"on * exclude (org_unit_code) into name indicator value value) to '{long}' (format parquet)"
+        )
+    parent_codes = _parent_codes(settings).reset_index()
     started = time.perf_counter()
+    rows = pd.read_parquet(long)
     for _ in range(_STEPS_UP):
-        parent_code = rows["org_unit_code"].map(parents)
-        rows = rows.groupby([parent_code, "indicator"], as_index=False)["value"].sum()
+        with_parents = rows.merge(parent_codes, on="org_unit_code")
+        rows = with_parents.groupby(["parent_code", "indicator"])["value"].sum().reset_index()
+        rows = rows.rename(columns={"parent_code": "org_unit_code"})
     seconds = time.perf_counter() - started
+    long.unlink()
     return {name: int(value) for name, value in zip(rows["indicator"], rows["value"], strict=True)}, seconds
 
 
 YARDSTICKS: dict[str, Callable[[Settings], tuple[Totals, float]]] = {
-    "duckdb": in_duckdb,
-    "pandas": in_pandas,
-    "pandas_long": in_pandas_long,
+    "DuckDB, bare roll-up": in_duckdb,
+    "pandas, bare roll-up, wide": in_pandas_wide,
+    "pandas, bare roll-up, long": in_pandas_long,
 }
 
 
-def _units(settings: Settings) -> str:
-    return str(settings.domain / "registry" / "org_units.csv")
+def _additive() -> list[str]:
+    return [name for name, definition in indicators().items() if definition["kind"] != "rate"]
 
 
-def _cells(settings: Settings) -> str:
-    return str(settings.landing / "*" / "cells" / DATA_SET / "*.parquet")
+def _units(settings: Settings) -> Path:
+    return settings.domain / "registry" / "org_units.csv"
+
+
+def _cells(settings: Settings) -> list[Path]:
+    return sorted(settings.landing.glob(f"*/cells/{DATA_SET}/*.parquet"))
+
+
+def _parent_codes(settings: Settings) -> pd.Series[str]:
+    units = pd.read_csv(_units(settings), dtype=str, usecols=["org_unit_code", "parent_code"])
+    return units.set_index("org_unit_code")["parent_code"]

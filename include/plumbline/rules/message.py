@@ -18,10 +18,13 @@ def message(rules: Rules, rule: Rule, language: str) -> str:
         f"{literal(rules.indicator_name(rule.data_set, name, language))}"
         for name in rule.indicators
     )
+    units = rules.domain.file.units_of_measure
+    indicators = rules.domain.data_sets[rule.data_set].indicators
+    decimals = max(2, *(units[indicators[name].unit].decimals for name in rule.indicators))
     fields = {
         "indicator": f"case indicator_id {names} end",
-        "left": f"coalesce(left_printed, {_number('left_value', rule.suffix)})",
-        "right": f"coalesce(right_printed, {_number('right_value', rule.suffix)})",
+        "left": f"coalesce(left_printed, {_number('left_value', rule.suffix, decimals)})",
+        "right": f"coalesce(right_printed, {_number('right_value', rule.suffix, decimals)})",
         "with_pseudo": _number("with_pseudo"),
         "without_pseudo": _number("without_pseudo"),
     }
@@ -38,6 +41,6 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _number(value: str, suffix: str = "") -> str:
-    """Return SQL of a number with thousands set apart and at most two decimals: 1,180 or 90.36%."""
-    return f"rtrim(rtrim(format('{{:,.2f}}', {value}::double), '0'), '.') || {literal(suffix)}"
+def _number(value: str, suffix: str = "", decimals: int = 2) -> str:
+    """Return SQL of a number with thousands set apart and no idle zeros: 1,180 or 90.36%."""
+    return f"rtrim(rtrim(format('{{:,.{decimals}f}}', {value}::double), '0'), '.') || {literal(suffix)}"

@@ -1,0 +1,183 @@
+"""Running the bench: every step in a process of its own, and the table of what each took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from plumbline.bench.country import DATA_SET, LEVELS, PERIOD, Shape
+from plumbline.errors import StopTheRun
+from plumbline.period import MONTHS
+from plumbline.release import current, open_marts
+from plumbline.settings import ROOT, Settings
+
+FLOOR = "DuckDB, bare roll-up"
+PEERS = ("pandas, bare roll-up, wide", "pandas, bare roll-up, long")
+_PEER = PEERS[-1]
+_NIGHTS = {
+    "first night": datetime(2024, 2, 10, 2, tzinfo=UTC),
+    "second night, nothing new": datetime(2024, 2, 11, 2, tzinfo=UTC),
+    "third night, one village corrected": datetime(2024, 2, 12, 2, tzinfo=UTC),
+}
+_NIGHT_STEPS = ("build figures", "reconcile", "build marts", "gate", "publish")
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process took."""
+
+    name: str
+    seconds: float
+    """From its start to its end; of a yardstick only the roll-up, without interpreter, imports and registry."""
+    peak_bytes: int
+    """The most memory that was resident at once."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """The steps of one night, in order."""
+
+    name: str
+    steps: tuple[Measured, ...]
+
+    @property
+    def whole(self) -> Measured:
+        """All its steps, one after the other."""
+        return Measured(
+            "the whole night",
+            sum(step.seconds for step in self.steps),
+            max(step.peak_bytes for step in self.steps),
+        )
+
+
+def bench(
+    villages: Annotated[int, typer.Option(help="How many villages the country has.")] = Shape().units[-1],
+    all_periods: Annotated[
+        bool, typer.Option("--all-periods", help="Build quarters, half-years and years, too, not months alone.")
+    ] = False,
+) -> None:
+    """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas."""
+    console = Console()
+    shape = Shape.of(villages, tuple(MONTHS) if all_periods else ("month",))
+    folder = ROOT / "data" / "bench"
+    settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
+    with console.status("writing a country"):
+        measure(settings, "generate", str(villages), ",".join(shape.period_types))
+    yardsticks, nights = [], []
+    for name in (FLOOR, *PEERS):
+        with console.status(name):
+            yardsticks.append(_measure_yardstick(settings, name))
+    _check_totals_agree(totals for _, totals in yardsticks)
+    for name, known_at in _NIGHTS.items():
+        if name.startswith("third"):
+            measure(settings, "correct")
+        steps = []
+        for step in _NIGHT_STEPS:
+            with console.status(f"{name}: {step}"):
+                arguments = [known_at.isoformat()] if step == "build figures" else []
+                steps.append(measure(settings, step, *arguments))
+        nights.append(Night(name, tuple(steps)))
+        if name.startswith("first"):
+            _check_totals_agree([yardsticks[0][1], _released_totals(settings, list(yardsticks[0][1]))])
+    console.print(report(shape, [measured for measured, _ in yardsticks], nights))
+
+
+def measure(settings: Settings, step: str, *arguments: str) -> Measured:
+    """Run one step of ``plumbline.bench.step`` to its end and return what it took.
+
+    Raises StopTheRun with what the process said when it fails.
+    """
+    return _run(settings, step, *arguments)[0]
+
+
+def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Table:
+    """Return the table: every step beside the floor (bare DuckDB) and the peer (pandas, long)."""
+    by_name = {yardstick.name: yardstick for yardstick in yardsticks}
+    units = ", ".join(f"{count:,} {level}" for level, count in zip(LEVELS[1:], shape.units[1:], strict=True))
+    table = Table(title=f"A month of {units}; figures by {', '.join(shape.period_types)}", header_style="bold")
+    table.add_column("")
+    for column in ("seconds", f"of {FLOOR}", f"of {_PEER}", "peak GiB"):
+        table.add_column(column, justify="right")
+
+    def add(measured: Measured, style: str | None = None) -> None:
+        table.add_row(
+            measured.name,
+            f"{measured.seconds:.1f}",
+            f"{measured.seconds / by_name[FLOOR].seconds:.1f}",
+            f"{measured.seconds / by_name[_PEER].seconds:.2f}",
+            f"{measured.peak_bytes / _GIB:.2f}",
+            style=style,
+        )
+
+    for yardstick in yardsticks:
+        add(yardstick)
+    for night in nights:
+        table.add_section()
+        table.add_row(night.name, style="italic")
+        for step in night.steps:
+            add(step)
+        add(night.whole, style="bold")
+    return table
+
+
+def _measure_yardstick(settings: Settings, name: str) -> tuple[Measured, dict[str, int]]:
+    measured, output = _run(settings, "yardstick", name)
+    totals, seconds = json.loads(output.splitlines()[-1])
+    return replace(measured, name=name, seconds=seconds), totals
+
+
+def _run(settings: Settings, step: str, *arguments: str) -> tuple[Measured, str]:
+    where = {
+        "PLUMBLINE_DOMAIN": str(settings.domain),
+        "PLUMBLINE_RULES": str(settings.rules),
+        "PLUMBLINE_DATA": str(settings.data),
+    }
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "plumbline.bench.step", step, *arguments],
+        env=os.environ | where,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        # wait4 tells what this one child used; the resource module alone would add all children up.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    if process.returncode != 0:
+        raise StopTheRun(f"{step} failed:\n{output}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Measured(step, seconds, usage.ru_maxrss * unit), output
+
+
+def _released_totals(settings: Settings, indicators: list[str]) -> dict[str, int]:
+    folder = current(settings)
+    assert folder is not None
+    with open_marts(folder) as con:
+        (row,) = con.execute(
+            f"select {', '.join(indicators)} from fct_{DATA_SET} "
+            "where period = $period and org_unit_code = "
+            "(select org_unit_code from dim_org_unit where parent_code is null)",
+            {"period": PERIOD},
+        ).fetchall()
+    return {indicator: int(value) for indicator, value in zip(indicators, row, strict=True)}
+
+
+def _check_totals_agree(found: Iterable[dict[str, int]]) -> None:
+    first, *others = found
+    if any(other != first for other in others):
+        raise StopTheRun("the roll-ups do not agree, so their times cannot be compared")

@@ -1,0 +1,86 @@
+"""One step of the bench in a process of its own, so that its time and memory can be told apart.
+
+``python -m plumbline.bench.step <step> [argument]``; the settings come from the environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+
+from plumbline.settings import Settings
+
+
+def main() -> None:
+    """Do the step that the command line names; a yardstick prints its totals and its seconds."""
+    step, *arguments = sys.argv[1:]
+    STEPS[step](Settings.from_environment(), *arguments)
+
+
+def _yardstick(settings: Settings, name: str) -> None:
+    import json
+
+    from plumbline.bench.rollup import YARDSTICKS
+
+    print(json.dumps(YARDSTICKS[name](settings)))
+
+
+def _generate(settings: Settings, villages: str, period_types: str) -> None:
+    from plumbline.bench.country import Shape, write_country
+    from plumbline.period import MONTHS
+
+    wanted = period_types.split(",")
+    write_country(settings, Shape.of(int(villages), tuple(one for one in MONTHS if one in wanted)))
+
+
+def _correct(settings: Settings) -> None:
+    from plumbline.bench.country import land_correction
+
+    land_correction(settings)
+
+
+def _build_figures(settings: Settings, known_at: str) -> None:
+    from plumbline.warehouse import build_figures
+
+    build_figures(settings, datetime.fromisoformat(known_at))
+
+
+def _reconcile(settings: Settings) -> None:
+    from plumbline.reconcile import reconcile
+
+    reconcile(settings)
+
+
+def _build_marts(settings: Settings) -> None:
+    from plumbline.warehouse import build_marts
+
+    build_marts(settings)
+
+
+def _gate(settings: Settings) -> None:
+    from plumbline.release import gate
+
+    gate(settings)
+
+
+def _publish(settings: Settings) -> None:
+    from plumbline.release import publish
+
+    publish(settings)
+
+
+STEPS: dict[str, Callable[..., None]] = {
+    "generate": _generate,
+    "correct": _correct,
+    "yardstick": _yardstick,
+    "build figures": _build_figures,
+    "reconcile": _reconcile,
+    "build marts": _build_marts,
+    "gate": _gate,
+    "publish": _publish,
+}
+
+
+if __name__ == "__main__":
+    main()
