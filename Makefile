@@ -25,7 +25,7 @@ nightly: $(READY) ## collect, build, reconcile and release: the real DAGs, once,
 	@$(BIN)/python -m plumbline.airflow.nightly
 
 test: $(READY) ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 lint: $(READY) ## ruff, mypy (strict) and sqlfluff
 	@$(BIN)/ruff check
@@ -48,7 +48,7 @@ down: $(READY) ## stop Airflow
 	@$(BIN)/python -m plumbline.airflow.standalone down
 
 bench: $(READY) ## a whole country's month: time and memory beside bare DuckDB and pandas
-	@$(BIN)/plumbline bench
+	@$(BIN)/python -m plumbline.bench
 
 docs: $(READY) ## dbt's documentation of every table and column, as one page
 	@$(BIN)/plumbline docs

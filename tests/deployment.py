@@ -38,9 +38,7 @@ def table(text: str) -> list[Row]:
     header, *rows = [line for line in lines if line]
     for row in rows:
         assert len(row) == len(header), f"{row} has not the columns {header}"
-    return [
-        {column: "" if cell == "-" else cell for column, cell in zip(header, row, strict=True)} for row in rows
-    ]
+    return [{column: "" if cell == "-" else cell for column, cell in zip(header, row, strict=True)} for row in rows]
 
 
 def write_deployment(

@@ -22,9 +22,7 @@ SOURCE = "inline"
 _KEYS = ("org_unit_code", "period", "reporter", "scope", "action", "returned", "received_at", "known_from", "id")
 
 
-def land(
-    settings: Settings, submissions: Mapping[str, list[Row]], landed_at: datetime, *, problem: str = ""
-) -> Path:
+def land(settings: Settings, submissions: Mapping[str, list[Row]], landed_at: datetime, *, problem: str = "") -> Path:
     """Land one batch and return its folder.
 
     ``submissions`` has by data set a row per submission: org_unit_code, period and the indicators' values. Where
@@ -47,11 +45,7 @@ def land(
         rows = [(row, _submission(delivery, name, place, row)) for place, row in enumerate(reported, start=2)]
         ledger += [submission for _, submission in rows]
         for period in sorted({submission["period"] for _, submission in rows}):
-            counted = [
-                (row, submission)
-                for row, submission in rows
-                if submission["period"] == period and not submission["returned"] and submission["action"] != "withdrawal"
-            ]
+            counted = [(row, each) for row, each in rows if each["period"] == period and _has_cells(each)]
             if counted:
                 cells[name, period] = _cells(domain, domain.data_sets[name], counted)
                 texts = _printed(counted)
@@ -74,7 +68,7 @@ def land(
         tables={name: pa.Table.from_pylist(rows, SCHEMAS[name]) for name, rows in tables.items()},
         cells=cells,
         printed=printed,
-        receipts={},
+        receipts=[],
     )
     return commit(settings, f"{SOURCE}_{number}", landed_at, batch)
 
@@ -83,9 +77,7 @@ def _submission(delivery: dict[str, Any], data_set: str, row_number: int, row: R
     period = Period.parse(row["period"])
     unit = row["org_unit_code"]
     reporter = row.get("reporter") or unit
-    received_at = _moment(row.get("received_at")) or datetime.combine(
-        period.ends_on + timedelta(days=1), time(12), UTC
-    )
+    received_at = _moment(row.get("received_at")) or datetime.combine(period.ends_on + timedelta(days=1), time(12), UTC)
     identity = f"{delivery['delivery_id']} {data_set} {row_number}"
     return {
         "submission_id": row.get("id") or hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -109,6 +101,10 @@ def _submission(delivery: dict[str, Any], data_set: str, row_number: int, row: R
     }
 
 
+def _has_cells(submission: dict[str, Any]) -> bool:
+    return not submission["returned"] and submission["action"] != "withdrawal"
+
+
 def _moment(text: str | None) -> datetime | None:
     if not text:
         return None
@@ -126,9 +122,7 @@ def _cells(domain: Domain, data_set: DataSet, rows: list[tuple[Row, dict[str, An
             columns[name] = pa.array([float(text) if text else None for text in texts], pa.float64())
         else:
             decimals = domain.file.units_of_measure[indicator.unit].decimals
-            columns[name] = pa.array(
-                [Decimal(text) if text else None for text in texts], pa.decimal128(18, decimals)
-            )
+            columns[name] = pa.array([Decimal(text) if text else None for text in texts], pa.decimal128(18, decimals))
     return pa.table(columns)
 
 

@@ -53,7 +53,7 @@ def read_org_units(domain: Domain) -> pa.Table:
     levels = [level.level for level in domain.file.levels]
     con = duckdb.connect()
     con.register("units", units)
-    checks = {
+    checks: dict[str, tuple[str, dict[str, Any]]] = {
         f"codes that do not match {domain.file.unit_code}": (
             "select org_unit_code from units where not regexp_full_match(org_unit_code, $pattern)",
             {"pattern": domain.file.unit_code},

@@ -155,6 +155,7 @@ def changed(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
             ["schule"],
             "reporters: 'schule' (group schule_year) is not among reporter_kinds",
         ),
+        ("indicators.rare_books.frequency", "half", "frequency: 'half' (group archiv_half) is not among periods.types"),
         (
             "indicators.rare_books.within",
             [9],
@@ -210,9 +211,7 @@ def test_a_missing_or_empty_file_is_named(tmp_path: Path) -> None:
 def test_an_indicators_own_keys_narrow_its_data_sets(tmp_path: Path) -> None:
     loans = load(tmp_path).data_sets["loans"]
     assert loans.applicability("loans") == Applicability(reporters=("gemeinde",), frequency="quarter")
-    assert loans.applicability("rare_books") == Applicability(
-        reporters=("archiv",), frequency="year", within=("BY",)
-    )
+    assert loans.applicability("rare_books") == Applicability(reporters=("archiv",), frequency="year", within=("BY",))
 
 
 def test_indicators_owed_alike_form_one_group_and_the_registrys_form_none(tmp_path: Path) -> None:
@@ -254,7 +253,9 @@ def test_a_submission_is_due_days_after_its_periods_last_day(tmp_path: Path) -> 
         ("2023", False),
     ],
 )
-def test_only_periods_of_the_domains_types_from_first_to_last_are_open(tmp_path: Path, period: str, is_open: bool) -> None:
+def test_only_periods_of_the_domains_types_from_first_to_last_are_open(
+    tmp_path: Path, period: str, is_open: bool
+) -> None:
     assert load(tmp_path).is_open(Period.parse(period)) is is_open
 
 

@@ -113,6 +113,14 @@ def test_a_domain_without_words_has_plain_numbers_and_percentages_only(tmp_path:
     assert words.parse("12余") is None
 
 
+def test_the_decimal_mark_is_the_domains() -> None:
+    words = PrintedWords(decimal_mark=",", multipliers={" mil": 1000})
+    printed = words.parse("39,36 mil")
+    assert printed is not None
+    assert (printed.value, printed.low) == (39360, 39355)
+    assert words.parse("39.36 mil") is None
+
+
 def test_a_mistake_in_the_words_is_named(tmp_path: Path) -> None:
     (tmp_path / "printed.yml").write_text("words: {余: moer}")
     with pytest.raises(StopTheRun, match=r"printed.yml:\n  words.余: Input should be 'about'"):

@@ -64,7 +64,10 @@ def test_a_unit_has_a_row_for_each_validity(tmp_path: Path) -> None:
     ("units", "complaint"),
     [
         (["p1,Parish,parish,I,,false,true,2023-01-01,"], r"codes that do not match \[A-Z\]\\d\?: p1"),
-        (["P1,Parish,county,I,,false,true,2023-01-01,"], r"a level that domain.yml does not have \(island, parish\): P1"),
+        (
+            ["P1,Parish,county,I,,false,true,2023-01-01,"],
+            r"a level that domain.yml does not have \(island, parish\): P1",
+        ),
         (["P1,Parish,parish,J,,false,true,2023-01-01,"], "units whose parent_code is no unit: P1"),
         (["P1,Parish,parish,I,,false,true,2023-01-01,2023-01-01"], "valid_to is not after valid_from: P1"),
         (
@@ -97,9 +100,7 @@ def test_units_that_cannot_be_are_named(tmp_path: Path, units: list[str], compla
 def test_a_unit_that_hangs_under_one_that_is_not_there_would_be_lost_from_every_total(
     tmp_path: Path, parent: str, child: str
 ) -> None:
-    domain = island(
-        tmp_path, f"P1,Parish,parish,,,false,true,{parent}", f"P2,Parish,parish,P1,,false,true,{child}"
-    )
+    domain = island(tmp_path, f"P1,Parish,parish,,,false,true,{parent}", f"P2,Parish,parish,P1,,false,true,{child}")
     with pytest.raises(StopTheRun, match="units with days on which their parent is not valid: P2"):
         read_org_units(domain)
 

@@ -5,7 +5,10 @@
 ) }}
 
 with recursive reporting_group as (
-    select reporting_group.*, reporter_kind.level, reporter_kind.office
+    select
+        reporting_group.*,
+        reporter_kind.level,
+        reporter_kind.office
     from {{ source('domain', 'reporting_group') }} as reporting_group
     inner join {{ source('domain', 'reporter_kind') }} as reporter_kind using (reporter_kind)
 ),

@@ -4,7 +4,7 @@ with period as (
         period.starts_on,
         period.ends_on
     from {{ source('domain', 'period') }} as period
-    inner join {{ source('build', 'work') }} as work using (period)
+    inner join {{ source('build', 'work') }} using (period)
 ),
 
 -- The tree of a period is that of its last day; a unit that ended within it hangs where it last hung, so

@@ -13,7 +13,13 @@ select
         else 'on_time'
     end as standing
 from (
-    select distinct reporter, org_unit_code, data_set, period, due_on, received_at
+    select distinct
+        reporter,
+        org_unit_code,
+        data_set,
+        period,
+        due_on,
+        received_at
     from {{ ref('int_due') }}
 ) as due
 cross join {{ source('build', 'parameter') }} as parameter

@@ -12,7 +12,7 @@ with recursive claim as (
         indicator.group_name
     from {{ ref('int_figure') }} as figure
     inner join {{ source('domain', 'indicator') }} as indicator using (indicator_id, data_set)
-    inner join {{ source('build', 'work') }} as work using (data_set, period)
+    inner join {{ source('build', 'work') }} using (data_set, period)
     where figure.reported_total is not null and (indicator.additive or indicator.kind = 'registry')
 ),
 

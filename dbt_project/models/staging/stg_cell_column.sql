@@ -3,6 +3,12 @@ with landed as (
         'delivery_id': 'varchar', 'sheet': 'varchar', 'data_set': 'varchar', 'indicator': 'varchar',
         '"column"': 'varchar', 'submission_id': 'varchar', 'row_number': 'integer'
     }) }}
+),
+
+known as (
+    select landed.*
+    from landed
+    inner join {{ ref('stg_delivery') }} using (delivery_id)
 )
 
 select distinct
@@ -13,5 +19,4 @@ select distinct
     "column" as cell_column,
     submission_id,
     row_number
-from landed
-where delivery_id in (select delivery_id from {{ ref('stg_delivery') }})
+from known
