@@ -85,9 +85,7 @@ class Figures:
         column = self.column(term, "_claimed")
         if term.previous:
             column = f"coalesce({column}, 0)"
-        interval = (
-            Interval.stated_rate(column) if self._indicator(term).kind == "rate" else Interval.exact(column)
-        )
+        interval = Interval.stated_rate(column) if self._indicator(term).kind == "rate" else Interval.exact(column)
         return interval.printed(_printed_alias(term)) if self._is_printed(term) else interval
 
     def compare(self, rule: Rule, of: Callable[[Term], Interval]) -> Comparison:
@@ -226,9 +224,7 @@ class Figures:
 
         def counted(flag: str) -> str:
             numbers = (number for number, _ in numbered)
-            sums = (
-                " + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed) for listed in cases.values()
-            )
+            sums = (" + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed) for listed in cases.values())
             return f"unnest([{', '.join(sums)}]::bigint[])"
 
         return (

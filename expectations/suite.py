@@ -74,9 +74,7 @@ def run(warehouse: Path, judged: Iterable[Judged]) -> dict[str, Outcome]:
             ]
             suite.save()
             definition = context.validation_definitions.add(
-                ValidationDefinition(
-                    name=data_set, data=table.add_batch_definition_whole_table("all"), suite=suite
-                )
+                ValidationDefinition(name=data_set, data=table.add_batch_definition_whole_table("all"), suite=suite)
             )
             for result in definition.run(result_format="BASIC").results:
                 assert result.expectation_config is not None

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from plumbline.release import publish
 from plumbline.settings import Settings
 from tests.deployment import build
 from tests.reading import KNOWN_AT, write_reading
+
+settings.register_profile("plumbline", deadline=None)  # how long an example takes depends on what else runs
+settings.load_profile("plumbline")
 
 
 @dataclass(frozen=True)

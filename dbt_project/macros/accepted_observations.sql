@@ -9,7 +9,7 @@
     incremental_strategy='append',
     pre_hook="{{ forget_work('" ~ data_set ~ "') }}"
 ) }}
-{%- set columns = {'submission_id': 'varchar'} -%}
+{%- set columns = {'submission_id': 'varchar', 'batch': 'varchar'} -%}
 {%- for indicator in meta.indicators -%}
     {%- do columns.update({indicator.name: indicator.type}) -%}
 {%- endfor %}
@@ -18,7 +18,7 @@ with landed as (
 ),
 
 accepted as (
-    select submission_id, reporter, org_unit_code, period, scope
+    select submission_id, batch, reporter, org_unit_code, period, scope
     from {{ ref('int_submission') }}
     where
         data_set = '{{ data_set }}'
@@ -27,12 +27,10 @@ accepted as (
 )
 
 select
-    accepted.*,
+    accepted.* exclude (batch),
     {% for indicator in meta.indicators -%}
     landed.{{ indicator.name }}{{ "," if not loop.last }}
     {% endfor %}
 from accepted
-inner join landed using (submission_id)
--- What landed twice counts once, as in stg_submission.
-qualify row_number() over (partition by accepted.submission_id) = 1
+inner join landed using (submission_id, batch)
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#- Landed files of one kind as a relation; `columns` gives name and type of every column.
 
     Files land over years while a data set gains columns, so they are united by name over an empty
-    relation that has all of them. -#}
+    relation that has all of them. A column `batch` is the folder that the file landed in. -#}
 {% macro landed(kind, columns, data_set=none) -%}
     {%- set files = [] -%}
     {%- if execute -%}
@@ -20,7 +20,8 @@
         where false
         {%- if files %}
         union all by name
-        select * from read_parquet([{{ files | join(', ') }}], union_by_name = true)
+        select *, split_part(filename, '/', {{ -4 if kind in ['cells', 'printed'] else -2 }}) as batch
+        from read_parquet([{{ files | join(', ') }}], union_by_name = true, filename = true)
         {%- endif %}
     )
 {%- endmacro %}

@@ -73,7 +73,35 @@ observation as (
         and (observation.scope = 'own' or observation.period = part.period)
 ),
 
+several as (
+    select
+        org_unit_code,
+        period
+    from observation
+    where scope = 'own'
+    group by org_unit_code, period
+    having count(*) > 1
+),
+
+-- Most units have one account in a period, which stands as it is: sending it through the sums as well takes
+-- longer than the rest of the roll-up.
 own as (
+    select
+        observation.org_unit_code,
+        observation.period,
+        1 as observation_count
+        {%- for indicator in stated %},
+        {% if indicator.kind == 'flow' -%}
+        observation.{{ indicator.name }}
+        {%- else -%}
+        case when {{ 'is_last' if indicator.additive else 'is_whole' }} then observation.{{ indicator.name }} end
+            as {{ indicator.name }}
+        {%- endif %}
+        {%- endfor %}
+    from observation
+    left join several using (org_unit_code, period)
+    where observation.scope = 'own' and several.period is null
+    union all
     select
         org_unit_code,
         period,
@@ -91,6 +119,7 @@ own as (
         {%- endif %}
         {%- endfor %}
     from observation
+    inner join several using (org_unit_code, period)
     where scope = 'own'
     group by org_unit_code, period
 ),
@@ -180,26 +209,41 @@ stated_below as (
     group by claim_alone.org_unit_code, claim_alone.period
 ),
 
+-- What a claim alone is worth to its unit's total.
+stand_in as (
+    select
+        claim_alone.org_unit_code,
+        claim_alone.period
+        {%- for indicator in additive %},
+        case
+            when
+                own.{{ indicator.name }} is null
+                and coalesce(below.due_{{ indicator.group }}, 0) = 0
+                and stated_below.{{ indicator.name }} is not true
+                then claimed.{{ indicator.name }}
+        end as {{ indicator.name }}
+        {%- endfor %}
+    from claim_alone
+    inner join claimed using (org_unit_code, period)
+    left join own using (org_unit_code, period)
+    left join unit_count_below as below using (org_unit_code, period)
+    left join stated_below using (org_unit_code, period)
+),
+
 unit_value as (
     select
         tree.period,
-        tree.org_unit_code,
         tree.parent_code
         {%- for indicator in additive %},
-        coalesce(
-            own.{{ indicator.name }},
-            case
-                when coalesce(below.due_{{ indicator.group }}, 0) = 0 and stated_below.{{ indicator.name }} is not true
-                    then claimed.{{ indicator.name }}
-            end
-        ) as {{ indicator.name }}
+        account.{{ indicator.name }}
         {%- endfor %}
-    from tree
-    left join own using (org_unit_code, period)
-    left join claimed using (org_unit_code, period)
-    left join unit_count_below as below using (org_unit_code, period)
-    left join stated_below using (org_unit_code, period)
-    where own.observation_count is not null or claimed.claim_count is not null
+    from (
+        select org_unit_code, period{% for indicator in additive %}, {{ indicator.name }}{% endfor %}
+        from own
+        union all
+        select * from stand_in
+    ) as account
+    inner join tree using (org_unit_code, period)
 ),
 
 {{ sum_below('unit_value', values) }},
@@ -207,15 +251,16 @@ unit_value as (
 
 rolled_up as (
     select
-        tree.org_unit_code,
-        tree.period,
+        unit.org_unit_code,
+        unit.period,
         own.observation_count,
         claimed.claim_count
         {%- for column in counts %},
-        count_own.{{ column }} + coalesce(count_below.{{ column }}, 0) as {{ column }}
+        unit.{{ column }} + coalesce(count_below.{{ column }}, 0) as {{ column }}
         {%- endfor %}
         {%- for indicator in additive %},
-        ({{ plus('value_own.' ~ indicator.name, 'value_below.' ~ indicator.name) }})::{{ indicator.type }} as {{ indicator.column }},
+        {{ plus('coalesce(own.' ~ indicator.name ~ ', stand_in.' ~ indicator.name ~ ')', 'value_below.' ~ indicator.name, indicator.type) }}
+            as {{ indicator.column }},
         own.{{ indicator.name }} as {{ indicator.name }}_own,
         value_below.{{ indicator.name }} as {{ indicator.name }}_children,
         claimed.{{ indicator.name }} as {{ indicator.name }}_claimed
@@ -230,13 +275,12 @@ rolled_up as (
         {%- for indicator in counted %},
         claimed.{{ indicator.name }} as {{ indicator.name }}_claimed
         {%- endfor %}
-    from tree
-    inner join unit_count as count_own using (org_unit_code, period)
+    from unit_count as unit
     left join unit_count_below as count_below using (org_unit_code, period)
     left join own using (org_unit_code, period)
     left join claimed using (org_unit_code, period)
     {%- if additive %}
-    left join unit_value as value_own using (org_unit_code, period)
+    left join stand_in using (org_unit_code, period)
     left join unit_value_below as value_below using (org_unit_code, period)
     {%- endif %}
 )

@@ -24,8 +24,11 @@
     {{ return({'indicators': [], 'groups': []}) }}
 {%- endmacro %}
 
-{#- `a + b` where a missing side counts as nothing and both missing stay missing. -#}
-{% macro plus(a, b) -%} coalesce({{ a }} + {{ b }}, {{ a }}, {{ b }}) {%- endmacro %}
+{#- `a + b` where a missing side counts as nothing and both missing stay missing; most rows lack one side, and a
+    sum of decimals is computed twice as wide as they are. -#}
+{% macro plus(a, b, type) -%}
+    case when {{ b }} is null then {{ a }} when {{ a }} is null then {{ b }} else ({{ a }} + {{ b }})::{{ type }} end
+{%- endmacro %}
 
 {#- Standing of a figure by what was due and what arrived. -#}
 {% macro standing(due, received) -%}

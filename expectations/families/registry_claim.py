@@ -23,9 +23,7 @@ class RegistryClaim(RuleExpectation):
         cases = [figures.on_claims(rule)]
         if (claimed.data_set, claimed.indicator) != (counted.data_set, counted.indicator):
             cases.append(figures.on_totals(rule))
-        with_pseudo, without_pseudo = (
-            figures.column(counted, f"_{which}_pseudo") for which in ("with", "without")
-        )
+        with_pseudo, without_pseudo = (figures.column(counted, f"_{which}_pseudo") for which in ("with", "without"))
         return [
             replace(
                 case,

@@ -76,9 +76,7 @@ def reconcile(settings: Settings) -> ReconcileResult:
 
 def _judge(settings: Settings) -> ReconcileResult:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    # Importing Great Expectations takes four seconds that only reconciliation should pay.
     from expectations.cases import Figures
-    from expectations.suite import prepare, run
 
     rules = load_rules(settings, load_domain(settings.domain))
     with connect(settings, read_only=True) as con:
@@ -89,8 +87,14 @@ def _judge(settings: Settings) -> ReconcileResult:
             Figures(rules, data_set, periods, frozenset(printed))
             for data_set, periods in _judged_periods(con, rules).items()
         ]
-    judged = {wide.data_set: [prepare(rule, wide) for rule in rules.of(wide.data_set)] for wide in figures}
-    outcomes = run(settings.warehouse, (one for listed in judged.values() for one in listed))
+    judged: dict[str, list[Judged]] = {}
+    outcomes: dict[str, Outcome] = {}
+    if figures:
+        # Importing Great Expectations takes four seconds, which a night with nothing new need not pay.
+        from expectations.suite import prepare, run
+
+        judged = {wide.data_set: [prepare(rule, wide) for rule in rules.of(wide.data_set)] for wide in figures}
+        outcomes = run(settings.warehouse, (one for listed in judged.values() for one in listed))
     with connect(settings) as con:
         require_stage(con, "figures")
         con.begin()

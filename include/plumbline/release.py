@@ -8,6 +8,7 @@ made aside, renamed into place, and only then does ``current`` point to it; read
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -68,6 +69,8 @@ def publish(settings: Settings) -> Path:
         settings.releases.mkdir(parents=True, exist_ok=True)
         for left_over in settings.releases.glob(f"{_MAKING}*"):
             shutil.rmtree(left_over)
+        for left_over in settings.releases.glob(f".{CURRENT}-*"):
+            left_over.unlink()
         with connect(settings, read_only=True) as con:
             require_stage(con, "marts")
             folder = _make(con, settings)
@@ -92,12 +95,6 @@ def manifest(folder: Path) -> dict[str, Any]:
 def open_marts(folder: Path) -> duckdb.DuckDBPyConnection:
     """Return a read-only connection to a release's marts."""
     return duckdb.connect(str(folder / "marts.duckdb"), read_only=True)
-
-
-def known_releases(settings: Settings) -> list[datetime]:
-    """Return the moments that releases knew, oldest first."""
-    found = [manifest(path.parent)["known_at"] for path in settings.releases.glob("[!.]*/manifest.json")]
-    return sorted({datetime.fromisoformat(moment) for moment in found})
 
 
 def _wrong_sums(con: duckdb.DuckDBPyConnection, domain: Domain) -> Iterator[str]:
@@ -184,9 +181,9 @@ def _marts(settings: Settings) -> list[Mart]:
 def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     ((known_at, version),) = con.execute("select known_at, code_version from build.parameter").fetchall()
     release_id: str = known_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    again = sum(1 for _ in settings.releases.glob(f"{release_id}*"))
-    if again:
-        release_id = f"{release_id}-{again + 1}"
+    taken = {path.name for path in settings.releases.iterdir()}
+    if release_id in taken:
+        release_id = next(f"{release_id}-{n}" for n in itertools.count(2) if f"{release_id}-{n}" not in taken)
     making = settings.releases / f"{_MAKING}{release_id}"
     before = _latest(settings)
     marts = _marts(settings)
@@ -243,9 +240,8 @@ def _write_parts(
 
 def _copy_periods(con: duckdb.DuckDBPyConnection, mart: Mart, periods: list[str], folder: Path) -> None:
     """Write the parts of some periods of a table, all in one pass over it."""
-    order = "period, org_unit_code" if mart.data_set else "all"
     con.execute(
-        f"copy (from main.{mart.name} where list_contains($periods, period) order by {order}) "
+        f"copy (from main.{mart.name} where list_contains($periods, period)) "
         f"to '{folder / _PARTITIONS}' "
         "(format parquet, compression zstd, partition_by (period), write_partition_columns true)",
         {"periods": periods},

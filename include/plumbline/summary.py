@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -55,8 +56,7 @@ def _print_claims(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
         console.print(f"… and {len(counts) - _SHOWN} more units and periods in fct_reconciliation")
     rows = marts.execute(
         "select unit.org_unit_name, indicator.name || ' / ' || indicator.name_en, ledger.period, "
-        "coalesce(ledger.printed, format('{:,}', ledger.reported_total::bigint)), "
-        "coalesce(format('{:,}', ledger.rolled_up_total::bigint), '–'), ledger.status "
+        "ledger.printed, ledger.reported_total, ledger.rolled_up_total, ledger.status "
         "from fct_reconciliation as ledger join dim_indicator as indicator using (indicator_id) "
         f"{_UNIT_OF_THE_LEDGER} "
         "order by ledger.status in ('reconciled', 'explained'), ledger.rolled_up_total desc limit $limit",
@@ -68,9 +68,14 @@ def _print_claims(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
     table.add_column("claimed", justify="right")
     table.add_column("rolled up", justify="right")
     table.add_column("")
-    for *cells, status in rows:
-        table.add_row(*cells, status, style=None if status in ("reconciled", "explained") else "yellow")
+    for unit, indicator, period, printed, claimed, rolled_up, status in rows:
+        style = None if status in ("reconciled", "explained") else "yellow"
+        table.add_row(unit, indicator, period, printed or _number(claimed), _number(rolled_up), status, style=style)
     console.print(table)
+
+
+def _number(value: Decimal | None) -> str:
+    return "–" if value is None else f"{value.normalize():,f}"
 
 
 def _print_coverage(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
@@ -105,14 +110,13 @@ def _print_findings(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
 def _print_returned(marts: duckdb.DuckDBPyConnection, console: Console) -> None:
     returned = marts.execute("select count(*) from fct_submission where status = 'returned'").fetchall()[0][0]
     lines = marts.execute(
-        "select file_name, sheet, cell, coalesce(message_en, message), would_be from fct_receipt_line "
+        "select file_name, sheet, cell, coalesce(message_en, message) from fct_receipt_line "
         "where severity = 'error' order by all limit $limit",
         {"limit": _SHOWN},
     ).fetchall()
     console.print(f"[bold]Returned[/]  {returned:,} submissions; each has a receipt")
-    for file_name, sheet, cell, message, would_be in lines:
-        place = " ".join(filter(None, (file_name, sheet, cell)))
-        console.print(f"  {place}: {message}" + (f" → {would_be}" if would_be else ""))
+    for *place, message in lines:
+        console.print(f"  {' '.join(filter(None, place))}: {message}")
 
 
 def _print_where(marts: duckdb.DuckDBPyConnection, console: Console, settings: Settings, folder: Path) -> None:

@@ -591,7 +591,6 @@ COUNTRIES = {
             "library": """
             org_unit_code  period   loans  id
             A              2024-01  5      twice
-            A              2024-01  5      twice
         """
         },
         {
@@ -648,6 +647,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckD
         for data_set, text in country.reports.items():
             reports[data_set] += prefixed(number, table(text))
     land(settings, reports, datetime(2025, 2, 1, tzinfo=UTC))
+    twice = [row for row in reports["library"] if row.get("id")]
+    land(settings, {"library": twice}, datetime(2025, 2, 2, tzinfo=UTC))
     build(settings, KNOWN_AT)
     with connect(settings, read_only=True) as con:
         yield con

@@ -21,7 +21,7 @@ from plumbline.release import current
 from plumbline.settings import Settings
 from tests.deployment import table
 from tests.end_to_end.district import NIGHT, deliver_workbooks
-from tests.end_to_end.nights import night, read
+from tests.end_to_end.nights import Marts, night, read
 
 
 @dataclass(frozen=True)
@@ -115,44 +115,45 @@ def test_killed_again_and_again_the_release_has_the_tables_of_an_undisturbed_nig
     assert not [*killed.landing.glob(".incoming-*"), *killed.releases.glob(".making-*")]
 
 
-# The nights after the first, in order, each on what the one before left.
+@dataclass(frozen=True)
+class Nights:
+    """Two more nights of the district: nothing new in the second, a correction in the third."""
+
+    settings: Settings
+    first: Path
+    second: Path
+    third: Path
+    reader: Marts
+    """Opened on the second release, before the third night."""
+    read_before: dict[str, list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
-def later(district: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The district after its first night, to go on from."""
-    settings = replace(district, data=tmp_path_factory.mktemp("later") / "data")
+def nights(district: Settings, tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    settings = replace(district, data=tmp_path_factory.mktemp("nights") / "data")
     shutil.copytree(district.data, settings.data, symlinks=True)
-    return settings
+    first = released(settings)
+    night(settings, NIGHT + timedelta(hours=1))
+    second = released(settings)
+    reader = read(second)
+    read_before = reader.tables()
+    deliver_workbooks(settings, ONE_MORE_CASE)
+    night(settings, NIGHT + timedelta(days=1))
+    return Nights(settings, first, second, released(settings), reader, read_before)
 
 
-def test_a_second_night_with_nothing_new_changes_nothing_and_writes_nothing_anew(later: Settings) -> None:
-    first = released(later)
-    night(later, NIGHT + timedelta(hours=1))
-    second = released(later)
-    assert second.name == "20240420T190000Z"
-    assert different(first, second) == []
-    parts = [path.relative_to(first) for path in first.glob("tables/fct_*/2024*.parquet")]
+def test_a_night_with_nothing_new_changes_nothing_and_writes_nothing_anew(nights: Nights) -> None:
+    assert nights.second.name == "20240420T190000Z"
+    assert different(nights.first, nights.second) == []
+    parts = [path.relative_to(nights.first) for path in nights.first.glob("tables/fct_*/2024*.parquet")]
     assert len(parts) > 20
-    assert all((first / part).samefile(second / part) for part in parts)
+    assert all((nights.first / part).samefile(nights.second / part) for part in parts)
 
 
-def test_what_a_killed_publication_left_behind_is_no_release(later: Settings) -> None:
-    left_over = later.releases / ".making-20240420T193000Z"
-    left_over.mkdir()
-    (left_over / "manifest.json").write_text('{"release_id": "2024', encoding="utf-8")
-    assert collect(later, "townships", NIGHT + timedelta(hours=2)).deliveries == 0
-
-
-def test_a_correction_changes_what_it_touches_and_an_open_reader_reads_on(later: Settings) -> None:
-    reader = read(released(later))
-    was = reader.tables()
-    deliver_workbooks(later, ONE_MORE_CASE)
-    night(later, NIGHT + timedelta(days=1))
-    assert reader.tables() == was
-    marts = read(released(later))
+def test_a_correction_changes_the_figures_that_it_is_part_of_and_no_others(nights: Nights) -> None:
     figures = "select org_unit_code, period, indicator_id, total_value from fct_figure order by all"
-    changed = [row for row in marts.rows(figures) if row not in reader.rows(figures)]
+    before = nights.reader.rows(figures)
+    changed = [row for row in read(nights.third).rows(figures) if row not in before]
     assert {tuple(row.values())[:3] for row in changed} == {
         (unit, period, f"mediation.{indicator}")
         for unit in ("V12", "T1", "D")
@@ -166,19 +167,30 @@ def test_a_correction_changes_what_it_touches_and_an_open_reader_reads_on(later:
         D              2024-Q1  mediation.settled       45           # 44
         D              2024-Q1  mediation.success_rate  91.836735    # 91.666667
     """)
+
+
+def test_a_finding_keeps_its_id_and_a_correction_may_bring_one(nights: Nights) -> None:
     findings = "select finding_id, org_unit_code, indicator_id, left_value, right_value from fct_finding order by all"
-    new = [row for row in marts.rows(findings) if row not in reader.rows(findings)]
-    assert [list(row.values())[1:] for row in new] == [["T1", "mediation.opened", "21", "22"]]
-    assert all(row in marts.rows(findings) for row in reader.rows(findings))
+    before, after = nights.reader.rows(findings), read(nights.third).rows(findings)
+    assert [row for row in before if row not in after] == []
+    assert [list(row.values())[1:] for row in after if row not in before] == [["T1", "mediation.opened", "21", "22"]]
 
 
-def test_an_old_night_rebuilt_from_landing_alone_has_the_tables_it_had_and_displaces_nothing(
-    later: Settings, district: Settings
-) -> None:
-    newest = released(later)
-    later.warehouse.unlink()
-    night(later, NIGHT)
-    again = later.releases / "20240420T180000Z-2"
-    assert different(again, released(district)) == []
-    assert different(again, newest) != []
-    assert released(later) == newest
+def test_a_reader_of_an_old_release_reads_on(nights: Nights) -> None:
+    assert nights.reader.tables() == nights.read_before
+
+
+def test_an_old_night_rebuilt_from_landing_alone_has_the_tables_it_had_and_displaces_nothing(nights: Nights) -> None:
+    nights.settings.warehouse.unlink()
+    night(nights.settings, NIGHT)
+    again = nights.settings.releases / f"{nights.first.name}-2"
+    assert different(again, nights.first) == []
+    assert different(again, nights.third) != []
+    assert released(nights.settings) == nights.third
+
+
+def test_what_a_killed_publication_left_lying_stops_no_collection(nights: Nights) -> None:
+    left_over = nights.settings.releases / ".making-20240421T183000Z"
+    left_over.mkdir()
+    (left_over / "manifest.json").write_text('{"release_id": "2024', encoding="utf-8")
+    assert collect(nights.settings, "townships", NIGHT + timedelta(days=2)).deliveries == 0

@@ -149,9 +149,7 @@ class Country:
                     f"insert into main.int_printed ({', '.join(full)}) values ({', '.join('?' * len(full))})",
                     list(full.values()),
                 )
-            con.execute(
-                f"insert into build.work select distinct '{data_set}', period from main.fct_{data_set}"
-            )
+            con.execute(f"insert into build.work select distinct '{data_set}', period from main.fct_{data_set}")
 
     def reconcile(self) -> ReconcileResult:
         """Judge, as the night does."""

@@ -62,9 +62,7 @@ def test_what_a_rule_found_goes_with_the_rule(country: Country) -> None:
     country.query("delete from build.work")
     country.reconcile()
     assert (country.findings(), country.results()) == ([], [])
-    assert country.query("select rule_id, family, severity from judged.rule") == [
-        ("cases.other", "bound", "hard")
-    ]
+    assert country.query("select rule_id, family, severity from judged.rule") == [("cases.other", "bound", "hard")]
 
 
 def test_a_rule_that_compares_nothing_where_it_should_is_a_finding(country: Country) -> None:

@@ -138,9 +138,7 @@ names = st.from_regex(r"[a-z]{1,8}", fullmatch=True).map(lambda name: f"x_{name}
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(-9, 9).filter(bool), names), min_size=1, max_size=6, unique_by=lambda t: t[1]
-    ),
+    st.lists(st.tuples(st.integers(-9, 9).filter(bool), names), min_size=1, max_size=6, unique_by=lambda t: t[1]),
     st.integers(-99, 99),
 )
 def test_a_sum_is_read_as_it_is_written(weighted: list[tuple[int, str]], constant: int) -> None:
@@ -298,9 +296,7 @@ def test_what_is_not_stated_is_not_compared(settings: Settings) -> None:
         {"expression": "books <= loans", "periods": ["year"]},
     ],
 )
-def test_only_hard_rules_that_any_one_form_must_satisfy_return_it(
-    settings: Settings, entry: dict[str, Any]
-) -> None:
+def test_only_hard_rules_that_any_one_form_must_satisfy_return_it(settings: Settings, entry: dict[str, Any]) -> None:
     write_rule(settings, **entry)
     assert load(settings).in_form("loans") == []
     assert offences(settings, books=[5], loans=[3], open=[0]) == []

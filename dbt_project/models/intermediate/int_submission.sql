@@ -41,6 +41,7 @@ select
     end as status,
     submission.received_at,
     submission.landed_at,
-    submission.known_from
+    submission.known_from,
+    submission.batch
 from submission
 left join version using (submission_id)

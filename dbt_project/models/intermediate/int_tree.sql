@@ -24,7 +24,14 @@ valid as (
             unit.in_scope
             and unit.valid_from <= period.ends_on
             and (unit.valid_to is null or unit.valid_to > period.starts_on)
-    qualify row_number() over (partition by period.period, unit.org_unit_code order by unit.valid_from desc) = 1
+    left join {{ source('domain', 'org_unit') }} as later
+        on
+            unit.org_unit_code = later.org_unit_code
+            and unit.valid_from < later.valid_from
+            and later.in_scope
+            and later.valid_from <= period.ends_on
+            and (later.valid_to is null or later.valid_to > period.starts_on)
+    where later.org_unit_code is null
 )
 
 select

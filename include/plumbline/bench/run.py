@@ -106,10 +106,14 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
     """Return the table: every step beside the floor (bare DuckDB) and the peer (pandas, long)."""
     by_name = {yardstick.name: yardstick for yardstick in yardsticks}
     units = ", ".join(f"{count:,} {level}" for level, count in zip(LEVELS[1:], shape.units[1:], strict=True))
-    table = Table(title=f"A month of {units}; figures by {', '.join(shape.period_types)}", header_style="bold")
-    table.add_column("")
-    for column in ("seconds", f"of {FLOOR}", f"of {_PEER}", "peak GiB"):
-        table.add_column(column, justify="right")
+    table = Table(
+        title=f"{PERIOD} of a country of {units}; figures by {', '.join(shape.period_types)}",
+        caption="Ratios are to the bare roll-ups in DuckDB and in pandas, long.",
+        header_style="bold",
+    )
+    table.add_column("", no_wrap=True)
+    for column in ("seconds", "× DuckDB", "× pandas", "peak GiB"):
+        table.add_column(column, justify="right", no_wrap=True)
 
     def add(measured: Measured, style: str | None = None) -> None:
         table.add_row(

@@ -210,7 +210,9 @@ def normalised(header: str) -> str:
 
 
 def source_names(settings: Settings) -> list[str]:
-    """Return the names of the domain's sources, sorted."""
+    """Return the names of the domain's sources, sorted; raises StopTheRun when there is no such domain."""
+    if not settings.domain.is_dir():
+        raise StopTheRun(f"{settings.domain} is not there; PLUMBLINE_DOMAIN says where the domain lives")
     return sorted(path.stem for path in (settings.domain / "sources").glob("*.yml"))
 
 

@@ -7,6 +7,7 @@ and months contributed to it is an apportionment.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from plumbline.collect.contract import carried_data_sets, load_source
@@ -34,7 +35,25 @@ def write_demo(settings: Settings) -> Path:
     tree = Tree.on(max(figure.period.ends_on for figure in published), domain)
     accounts = own_accounts(domain, tree, apportionment, published)
     sent = parcels(domain, tree, contracts, deliveries, accounts, published)
+    making = settings.data / ".inbox-in-the-making"
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
     for name, contract in contracts.items():
         its = [parcel for parcel in sent if parcel.source == name]
-        write_source(settings.inbox, contract, carried_data_sets(contract, domain), tree, its)
+        write_source(making, contract, carried_data_sets(contract, domain), tree, its)
+    _put_in_place(making, settings.inbox)
     return settings.inbox
+
+
+def _put_in_place(making: Path, inbox: Path) -> None:
+    """Make ``making`` the inbox, by one rename where that is empty, so that nobody collects half a demo."""
+    inbox.mkdir(exist_ok=True)
+    if not any(inbox.iterdir()):
+        making.rename(inbox)
+        return
+    for made in making.iterdir():
+        standing = inbox / made.name
+        if standing.is_dir():
+            shutil.rmtree(standing)
+        made.replace(standing)
+    making.rmdir()

@@ -14,8 +14,7 @@ def message(rules: Rules, rule: Rule, language: str) -> str:
     where nothing but the number was printed), ``with_pseudo`` and ``without_pseudo``.
     """
     names = " ".join(
-        f"when {literal(f'{rule.data_set}.{name}')} then "
-        f"{literal(rules.indicator_name(rule.data_set, name, language))}"
+        f"when {literal(f'{rule.data_set}.{name}')} then {literal(rules.indicator_name(rule.data_set, name, language))}"
         for name in rule.indicators
     )
     units = rules.domain.file.units_of_measure

@@ -63,9 +63,7 @@ class RuleEntry(_Strict):
         for language, text in self.message.items():
             for _, placeholder, _, _ in Formatter().parse(text):
                 if placeholder is not None and placeholder not in PLACEHOLDERS:
-                    raise ValueError(
-                        f"message.{language}: {{{placeholder}}} is not among {', '.join(PLACEHOLDERS)}"
-                    )
+                    raise ValueError(f"message.{language}: {{{placeholder}}} is not among {', '.join(PLACEHOLDERS)}")
         return self
 
 
@@ -130,9 +128,7 @@ class Rule:
             self.parsed is not None
             and not self.entry.levels
             and not self.entry.periods
-            and not any(
-                term.previous or term.registered or term.data_set != self.data_set for term in self.terms
-            )
+            and not any(term.previous or term.registered or term.data_set != self.data_set for term in self.terms)
         )
 
     @property
@@ -203,8 +199,7 @@ def load_rules(settings: Settings, domain: Domain) -> Rules:
 def _check_entry(entry: RuleEntry, domain: Domain, *, for_every_data_set: bool) -> None:
     if (entry.expression is None) != for_every_data_set:
         raise ValueError(
-            f"rules of the family children_sum stand in {_EVERY_DATA_SET}.yml, all others in the file of "
-            "their data set"
+            f"rules of the family children_sum stand in {_EVERY_DATA_SET}.yml, all others in the file of their data set"
         )
     levels = [level.level for level in domain.file.levels]
     for level in entry.levels:
@@ -219,9 +214,7 @@ def _rule(name: str, entry: RuleEntry, data_set: str, domain: Domain) -> Rule:
     rule_id = f"{data_set}.{name}"
     if entry.expression is None:
         additive = tuple(
-            indicator
-            for indicator, found in domain.data_sets[data_set].indicators.items()
-            if found.kind in ADDITIVE
+            indicator for indicator, found in domain.data_sets[data_set].indicators.items() if found.kind in ADDITIVE
         )
         return Rule(rule_id, data_set, entry, None, additive, scale=1, suffix="")
     expression = parse(entry.expression, data_set)

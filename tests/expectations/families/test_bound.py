@@ -30,9 +30,7 @@ def test_no_more_is_closed_than_was_received(country: Country) -> None:
 
 
 def test_what_is_carried_over_may_be_closed_as_well(country: Country) -> None:
-    country.rules(
-        cases={"within": {"family": "bound", "expression": "closed <= received + previous(pending)"}}
-    )
+    country.rules(cases={"within": {"family": "bound", "expression": "closed <= received + previous(pending)"}})
     country.figures(
         "cases",
         [
@@ -141,9 +139,7 @@ def test_a_bound_of_the_year_waits_until_the_year_is_complete(country: Country) 
 
 def test_a_tolerance_is_let_pass(country: Country) -> None:
     country.rules(
-        cases={
-            "within": {**WITHIN["within"], "tolerance": 2, "tolerance_reason": "counted on different days"}
-        }
+        cases={"within": {**WITHIN["within"], "tolerance": 2, "tolerance_reason": "counted on different days"}}
     )
     country.figures(
         "cases",

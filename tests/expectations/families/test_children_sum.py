@@ -69,9 +69,7 @@ def test_an_optional_indicator_may_be_claimed_in_excess_of_what_was_stated(count
 def test_a_claim_that_contradicts_the_registry_is_one_finding(country: Country) -> None:
     country.rules(
         every=CLAIMS,
-        cases={
-            "within": {"family": "registry_claim", "expression": "has_adviser <= registered(org.villages)"}
-        },
+        cases={"within": {"family": "registry_claim", "expression": "has_adviser <= registered(org.villages)"}},
     )
     counts = {"villages": 134, "villages_with_pseudo": 134, "villages_without_pseudo": 133}
     country.figures("org", [{"org_unit_code": unit, "period": "2024", **counts} for unit in "ab"])

@@ -53,9 +53,7 @@ def test_a_part_may_count_twice(country: Country) -> None:
 
 
 def test_sums_of_money_are_exact(country: Country) -> None:
-    country.rules(
-        budget={"parts": {"family": "parts_sum", "expression": "spent = spent_staff + spent_other"}}
-    )
+    country.rules(budget={"parts": {"family": "parts_sum", "expression": "spent = spent_staff + spent_other"}})
     country.figures(
         "budget",
         [
@@ -101,9 +99,7 @@ def test_rounded_parts_are_summed_as_intervals(country: Country) -> None:
 
 def test_a_claim_lacking_a_part_is_not_compared(country: Country) -> None:
     country.rules(cases=OUTCOMES)
-    country.figures(
-        "cases", [{"org_unit_code": "d", "period": "2024", "closed_claimed": 5, "upheld_claimed": 3}]
-    )
+    country.figures("cases", [{"org_unit_code": "d", "period": "2024", "closed_claimed": 5, "upheld_claimed": 3}])
     country.reconcile()
     assert country.findings() == []
     (result,) = country.results()

@@ -53,9 +53,7 @@ def test_75_of_83_is_90_per_cent_and_773_of_777_is_99_or_more(country: Country) 
 @pytest.mark.parametrize(
     ("stated", "holds"), [(90, True), (90.4, True), (90.36, True), (90.3, True), (90.2, False), (91, False)]
 )
-def test_a_rate_is_as_precise_as_its_digits_rounded_or_truncated(
-    country: Country, stated: float, holds: bool
-) -> None:
+def test_a_rate_is_as_precise_as_its_digits_rounded_or_truncated(country: Country, stated: float, holds: bool) -> None:
     country.rules(cases=RATE)
     country.figures("cases", [_claim("d", 75, 83, stated)])
     country.reconcile()

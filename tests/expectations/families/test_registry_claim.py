@@ -45,9 +45,7 @@ def test_a_claim_agrees_with_the_count_with_or_without_pseudo_units(country: Cou
 
 def test_what_is_claimed_of_villages_is_at_most_their_number(country: Country) -> None:
     country.rules(
-        cases={
-            "within": {"family": "registry_claim", "expression": "has_adviser <= registered(org.villages)"}
-        }
+        cases={"within": {"family": "registry_claim", "expression": "has_adviser <= registered(org.villages)"}}
     )
     country.figures("org", [_villages(unit, None) for unit in "abd"])
     country.figures(
@@ -65,9 +63,7 @@ def test_what_is_claimed_of_villages_is_at_most_their_number(country: Country) -
 
 def test_a_changed_registry_is_judged_though_the_claim_has_not_changed(country: Country) -> None:
     country.rules(
-        cases={
-            "within": {"family": "registry_claim", "expression": "has_adviser <= registered(org.villages)"}
-        }
+        cases={"within": {"family": "registry_claim", "expression": "has_adviser <= registered(org.villages)"}}
     )
     country.figures("cases", [{"org_unit_code": "d", "period": "2024", "has_adviser_claimed": 137}])
     country.figures("org", [_villages("d", None, counted=137, without=137)])

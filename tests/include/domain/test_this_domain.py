@@ -45,8 +45,7 @@ def tree(domain: Domain) -> duckdb.DuckDBPyConnection:
 
 def indicators(domain: Domain) -> list[tuple[str, DataSet, str, Indicator]]:
     return [
-        (f"{data_set.data_set}.{name}", data_set, name, indicator)
-        for data_set, name, indicator in domain.indicators()
+        (f"{data_set.data_set}.{name}", data_set, name, indicator) for data_set, name, indicator in domain.indicators()
     ]
 
 
@@ -103,17 +102,12 @@ def test_every_unit_of_measure_and_every_kind_of_reporter_is_used(domain: Domain
     used = {indicator.unit for _, _, _, indicator in indicators(domain)}
     assert used == set(domain.file.units_of_measure)
     owing = {
-        kind
-        for data_set in domain.data_sets.values()
-        for owed in data_set.groups.values()
-        for kind in owed.reporters
+        kind for data_set in domain.data_sets.values() for owed in data_set.groups.values() for kind in owed.reporters
     }
     assert owing == set(domain.file.reporter_kinds)
 
 
-def test_everything_that_adds_is_reported_by_somebody(
-    domain: Domain, tree: duckdb.DuckDBPyConnection
-) -> None:
+def test_everything_that_adds_is_reported_by_somebody(domain: Domain, tree: duckdb.DuckDBPyConnection) -> None:
     offices = {kind for (kind,) in tree.execute("select distinct reporter_kind from office").fetchall()}
     levels = {level for (level,) in tree.execute("select distinct level from unit where in_scope").fetchall()}
     compared = 0
@@ -219,10 +213,7 @@ def test_every_place_that_is_named_is_in_the_registry_and_in_scope(
 ) -> None:
     known = dict(tree.execute("select org_unit_code, level from unit where in_scope").fetchall())
     named = {
-        code
-        for data_set in domain.data_sets.values()
-        for owed in data_set.groups.values()
-        for code in owed.within
+        code for data_set in domain.data_sets.values() for owed in data_set.groups.values() for code in owed.within
     }
     assert named <= known.keys()
     offices = tree.execute("select reporter_kind, org_unit_code from office").fetchall()

@@ -1,0 +1,140 @@
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from plumbline.bench.country import DATA_SET, LEVELS, PERIOD, Shape, indicators, land_correction, write_country
+from plumbline.bench.rollup import YARDSTICKS, Totals
+from plumbline.bench.run import FLOOR, PEERS, Measured, Night, measure, report
+from plumbline.collect.landing import SCHEMAS, batches
+from plumbline.domain import load_domain
+from plumbline.errors import StopTheRun
+from plumbline.registry import read_org_units
+from plumbline.rules import load_rules
+from plumbline.settings import Settings
+
+SHAPE = Shape((1, 3, 8, 20, 60, 900))
+
+
+def country_in(folder: Path) -> Settings:
+    settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
+    write_country(settings, SHAPE)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def country(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return country_in(tmp_path_factory.mktemp("country"))
+
+
+def landed(settings: Settings, table: str) -> str:
+    return f"read_parquet('{settings.landing}/*/{table}.parquet')"
+
+
+def cells(settings: Settings) -> str:
+    return landed(settings, f"cells/{DATA_SET}/{PERIOD}")
+
+
+def test_the_country_has_exactly_the_units_that_its_shape_says(country: Settings) -> None:
+    units = read_org_units(load_domain(country.domain))
+    assert Counter(units["level"].to_pylist()) == dict(zip(LEVELS, SHAPE.units, strict=True))
+
+
+def test_no_unit_above_the_villages_is_without_children(country: Settings) -> None:
+    units = read_org_units(load_domain(country.domain))
+    above_villages = {unit["org_unit_code"] for unit in units.to_pylist() if unit["level"] != "village"}
+    assert above_villages <= set(units["parent_code"].to_pylist())
+
+
+def test_the_real_shape_shrinks_with_the_villages_and_keeps_every_level() -> None:
+    assert Shape.of(620_573).units == (1, 31, 342, 2_978, 41_352, 620_573)
+    assert Shape.of(62_057).units == (1, 3, 34, 298, 4_135, 62_057)
+    assert Shape.of(10).units == (1, 1, 1, 1, 1, 10)
+
+
+def test_the_form_has_sixty_indicators_and_two_hundred_rules(country: Settings) -> None:
+    domain = load_domain(country.domain)
+    assert len(indicators()) == 60
+    assert len(load_rules(country, domain).of(DATA_SET)) == 201  # two hundred of its own, and children_sum
+
+
+def test_what_lands_has_the_landing_s_columns(country: Settings) -> None:
+    for batch in batches(country):
+        for table, schema in SCHEMAS.items():
+            assert pq.read_schema(batch / f"{table}.parquet").equals(schema), (batch.name, table)
+
+
+def test_every_village_sends_one_form_and_every_district_one_claim(country: Settings) -> None:
+    sent = duckdb.sql(
+        f"select reporter_kind, scope, count(*), count(distinct reporter) from {landed(country, 'submissions')} "
+        "group by all order by all"
+    ).fetchall()
+    (_, _, claims, districts), (_, _, forms, villages) = sent
+    assert [row[:2] for row in sent] == [("district", "total"), ("village", "own")]
+    assert claims == districts == 20
+    assert forms == villages
+    assert 890 <= villages < 900  # one in five hundred is missing
+
+
+def test_rules_hold_in_every_form_without_a_slip(country: Settings) -> None:
+    wrong = "or ".join(f"whole_{n:02d} <> first_{n:02d} + second_{n:02d} " for n in range(1, 11))
+    assert len(duckdb.sql(f"from {cells(country)} where scope = 'own' and ({wrong})").fetchall()) <= 3
+
+
+def test_the_same_shape_is_written_alike_every_time(country: Settings, tmp_path: Path) -> None:
+    again = country_in(tmp_path)
+    for read in (cells, lambda settings: landed(settings, "submissions")):
+        difference = f"(from {read(country)} except all from {read(again)})"
+        assert duckdb.sql(f"select count(*) from {difference}").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("roll_up", YARDSTICKS.values())
+def test_a_yardstick_adds_up_what_the_villages_sent(
+    country: Settings, roll_up: Callable[[Settings], tuple[Totals, float]]
+) -> None:
+    totals, _ = roll_up(country)
+    ((whole, stock),) = duckdb.sql(
+        f"select sum(whole_01)::bigint, sum(stock_10)::bigint from {cells(country)} where scope = 'own'"
+    ).fetchall()
+    assert len(totals) == 54  # sixty, without the six rates
+    assert (totals["whole_01"], totals["stock_10"]) == (whole, stock)
+
+
+def test_a_correction_is_a_later_submission_of_one_village(tmp_path: Path) -> None:
+    settings = country_in(tmp_path)
+    land_correction(settings)
+    versions = duckdb.sql(
+        f"select submission.submission_id = 'correction', cells.stock_01 from {landed(settings, 'submissions')} "
+        f"as submission join {cells(settings)} as cells using (submission_id, org_unit_code) "
+        f"where org_unit_code in (select org_unit_code from {landed(settings, 'submissions')} "
+        "where submission_id = 'correction') order by received_at"
+    ).fetchall()
+    (first, before), (second, after) = versions
+    assert (first, second) == (False, True)
+    assert after == before + 1
+
+
+def test_a_step_that_fails_says_why(tmp_path: Path) -> None:
+    nowhere = Settings(domain=tmp_path, rules=tmp_path, data=tmp_path)
+    with pytest.raises(StopTheRun, match="gate failed:"):
+        measure(nowhere, "gate")
+
+
+def test_the_report_sets_every_step_beside_duckdb_and_pandas() -> None:
+    yardsticks = [
+        Measured(FLOOR, 0.5, 2**29),
+        Measured(PEERS[0], 1.0, 2**30),
+        Measured(PEERS[1], 25.0, 6 * 2**30),
+    ]
+    night = Night("first night", (Measured("build figures", 10.0, 3 * 2**30), Measured("gate", 2.5, 2**28)))
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(report(SHAPE, yardsticks, [night]))
+    cells_of = [[cell.strip() for cell in line.split("│")[1:-1]] for line in captured.get().splitlines() if "│" in line]
+    assert ["build figures", "10.0", "20.0", "0.40", "3.00"] in cells_of
+    assert ["the whole night", "12.5", "25.0", "0.50", "3.00"] in cells_of
+    assert [PEERS[1], "25.0", "50.0", "1.00", "6.00"] in cells_of
