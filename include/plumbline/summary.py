@@ -125,7 +125,7 @@ def _print_where(marts: duckdb.DuckDBPyConnection, console: Console, settings: S
     console.print(f"[bold]Release[/]   {folder.name}, as known at {known_at:%Y-%m-%d %H:%M} UTC")
     console.print(f"          {path}", soft_wrap=True)
     console.print(
-        "[bold]Try next[/]  plumbline findings            what does not reconcile, and by how much\n"
-        "          plumbline receipts            what was returned, to whom and why\n"
+        "[bold]Try next[/]  .venv/bin/plumbline findings  what does not reconcile, and by how much\n"
+        "          .venv/bin/plumbline receipts  what was returned, to whom and why\n"
         "          make up                       the same nights in Airflow, with its UI"
     )
