@@ -1,6 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    on_schema_change='fail',
     tags=['judged'],
     pre_hook="{{ forget_work() }}"
 ) }}
