@@ -13,13 +13,12 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -165,15 +164,6 @@ def record_work_as_done(settings: Settings) -> None:
         con.execute("delete from build.work")
 
 
-def known_at(settings: Settings) -> datetime:
-    """Return the moment whose knowledge the warehouse holds."""
-    with connect(settings, read_only=True) as con:
-        row = first_row(con, "select known_at from build.parameter")
-    if row is None:
-        raise StopTheRun(f"{settings.warehouse} was never built")
-    return row[0].astimezone(UTC)  # type: ignore[no-any-return]
-
-
 def run_dbt(settings: Settings, arguments: list[str]) -> None:
     """Run dbt on the warehouse, quietly; its own log is ``data/logs/dbt.log``.
 
@@ -185,7 +175,6 @@ def run_dbt(settings: Settings, arguments: list[str]) -> None:
 
     logs = settings.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("sqlfluff").setLevel(logging.WARNING)
     with _environment(PLUMBLINE_DATA=str(settings.data)):
         result = dbtRunner().invoke(
             [

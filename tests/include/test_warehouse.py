@@ -13,7 +13,7 @@ from plumbline.data_set_models import sync
 from plumbline.errors import StopTheRun, TryAgain
 from plumbline.release import current, gate, open_marts, publish
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, build_marts, connect, known_at, lock, run_dbt
+from plumbline.warehouse import build_figures, build_marts, connect, lock, run_dbt
 from tests.deployment import build, release, table, write_registry
 from tests.landing import land
 from tests.reading import KNOWN_AT, PARISHES
@@ -84,7 +84,6 @@ def test_the_first_night_builds_every_data_set_and_every_period_begun(built: Set
         for period in ("2024-01", "2024-02", "2024-03", "2024-04", "2024-Q1", "2024-Q2", "2024-H1", "2024")
     }
     assert loans(built, "Province", "2024") == 556
-    assert known_at(built) == KNOWN_AT
 
 
 def test_a_night_without_news_builds_nothing(reading: Settings, news: Any) -> None:

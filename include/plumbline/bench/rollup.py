@@ -84,9 +84,9 @@ def in_pandas_long(settings: Settings) -> tuple[Totals, float]:
 
 
 YARDSTICKS: dict[str, Callable[[Settings], tuple[Totals, float]]] = {
-    "DuckDB, bare roll-up": in_duckdb,
-    "pandas, bare roll-up, wide": in_pandas_wide,
-    "pandas, bare roll-up, long": in_pandas_long,
+    "duckdb": in_duckdb,
+    "pandas_wide": in_pandas_wide,
+    "pandas_long": in_pandas_long,
 }
 
 

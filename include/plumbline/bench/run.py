@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from plumbline.bench.country import DATA_SET, LEVELS, PERIOD, Shape
@@ -22,14 +22,13 @@ from plumbline.period import MONTHS
 from plumbline.release import current, open_marts
 from plumbline.settings import ROOT, Settings
 
-FLOOR = "DuckDB, bare roll-up"
-PEERS = ("pandas, bare roll-up, wide", "pandas, bare roll-up, long")
-_PEER = PEERS[-1]
-_NIGHTS = {
-    "first night": datetime(2024, 2, 10, 2, tzinfo=UTC),
-    "second night, nothing new": datetime(2024, 2, 11, 2, tzinfo=UTC),
-    "third night, one village corrected": datetime(2024, 2, 12, 2, tzinfo=UTC),
+YARDSTICKS = {
+    "duckdb": "DuckDB, bare roll-up",
+    "pandas_wide": "pandas, bare roll-up, wide",
+    "pandas_long": "pandas, bare roll-up, long",
 }
+"""What each yardstick of ``rollup.py`` is called in the report; the first is the floor, the last the peer."""
+
 _NIGHT_STEPS = ("build figures", "reconcile", "build marts", "gate", "publish")
 _GIB = 2**30
 
@@ -68,30 +67,30 @@ def bench(
         bool, typer.Option("--all-periods", help="Build quarters, half-years and years, too, not months alone.")
     ] = False,
 ) -> None:
-    """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas."""
+    """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas.
+
+    Everything is written below data/bench and stays there until the next run.
+    """
     console = Console()
     shape = Shape.of(villages, tuple(MONTHS) if all_periods else ("month",))
     folder = ROOT / "data" / "bench"
     settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
-    with console.status("writing a country"):
+    with console.status("writing a country") as status:
         measure(settings, "generate", str(villages), ",".join(shape.period_types))
-    yardsticks, nights = [], []
-    for name in (FLOOR, *PEERS):
-        with console.status(name):
-            yardsticks.append(_measure_yardstick(settings, name))
-    _check_totals_agree(totals for _, totals in yardsticks)
-    for name, known_at in _NIGHTS.items():
-        if name.startswith("third"):
-            measure(settings, "correct")
-        steps = []
-        for step in _NIGHT_STEPS:
-            with console.status(f"{name}: {step}"):
-                arguments = [known_at.isoformat()] if step == "build figures" else []
-                steps.append(measure(settings, step, *arguments))
-        nights.append(Night(name, tuple(steps)))
-        if name.startswith("first"):
-            _check_totals_agree([yardsticks[0][1], _released_totals(settings, list(yardsticks[0][1]))])
-    console.print(report(shape, [measured for measured, _ in yardsticks], nights))
+        yardsticks, totals = [], []
+        for name, title in YARDSTICKS.items():
+            status.update(title)
+            yardstick, found = _measure_yardstick(settings, name)
+            yardsticks.append(yardstick)
+            totals.append(found)
+        first = _measure_night(settings, status, "first night", datetime(2024, 2, 10, 2, tzinfo=UTC))
+        _check_totals_agree([*totals, _released_totals(settings, list(totals[0]))])
+        second = _measure_night(settings, status, "second night, nothing new", datetime(2024, 2, 11, 2, tzinfo=UTC))
+        measure(settings, "correct")
+        third = _measure_night(
+            settings, status, "third night, one village corrected", datetime(2024, 2, 12, 2, tzinfo=UTC)
+        )
+    console.print(report(shape, yardsticks, [first, second, third]))
 
 
 def measure(settings: Settings, step: str, *arguments: str) -> Measured:
@@ -103,12 +102,12 @@ def measure(settings: Settings, step: str, *arguments: str) -> Measured:
 
 
 def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Table:
-    """Return the table: every step beside the floor (bare DuckDB) and the peer (pandas, long)."""
-    by_name = {yardstick.name: yardstick for yardstick in yardsticks}
+    """Return the table: every step beside the floor, which is the first yardstick, and the peer, which is the last."""
+    floor, peer = yardsticks[0], yardsticks[-1]
     units = ", ".join(f"{count:,} {level}" for level, count in zip(LEVELS[1:], shape.units[1:], strict=True))
     table = Table(
         title=f"{PERIOD} of a country of {units}; figures by {', '.join(shape.period_types)}",
-        caption="Ratios are to the bare roll-ups in DuckDB and in pandas, long.",
+        caption=f"Ratios are to “{floor.name}” and “{peer.name}”.",
         header_style="bold",
     )
     table.add_column("", no_wrap=True)
@@ -119,8 +118,8 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
         table.add_row(
             measured.name,
             f"{measured.seconds:.1f}",
-            f"{measured.seconds / by_name[FLOOR].seconds:.1f}",
-            f"{measured.seconds / by_name[_PEER].seconds:.2f}",
+            f"{measured.seconds / floor.seconds:.1f}",
+            f"{measured.seconds / peer.seconds:.2f}",
             f"{measured.peak_bytes / _GIB:.2f}",
             style=style,
         )
@@ -139,7 +138,16 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
 def _measure_yardstick(settings: Settings, name: str) -> tuple[Measured, dict[str, int]]:
     measured, output = _run(settings, "yardstick", name)
     totals, seconds = json.loads(output.splitlines()[-1])
-    return replace(measured, name=name, seconds=seconds), totals
+    return replace(measured, name=YARDSTICKS[name], seconds=seconds), totals
+
+
+def _measure_night(settings: Settings, status: Status, name: str, known_at: datetime) -> Night:
+    arguments = {"build figures": [known_at.isoformat()]}
+    steps = []
+    for step in _NIGHT_STEPS:
+        status.update(f"{name}: {step}")
+        steps.append(measure(settings, step, *arguments.get(step, [])))
+    return Night(name, tuple(steps))
 
 
 def _run(settings: Settings, step: str, *arguments: str) -> tuple[Measured, str]:
@@ -181,7 +189,6 @@ def _released_totals(settings: Settings, indicators: list[str]) -> dict[str, int
     return {indicator: int(value) for indicator, value in zip(indicators, row, strict=True)}
 
 
-def _check_totals_agree(found: Iterable[dict[str, int]]) -> None:
-    first, *others = found
-    if any(other != first for other in others):
+def _check_totals_agree(found: list[dict[str, int]]) -> None:
+    if any(totals != found[0] for totals in found):
         raise StopTheRun("the roll-ups do not agree, so their times cannot be compared")
