@@ -30,6 +30,8 @@ CURRENT = "current"
 _MAKING = ".making-"
 _SCHEMA_FILE = "schema.parquet"
 _PARTITIONS = ".partitions"
+_LARGE = 50_000
+"""Rows in a period from which a part is written by itself."""
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,23 @@ def _write_parts(
 
 
 def _copy_periods(con: duckdb.DuckDBPyConnection, mart: Mart, periods: list[str], folder: Path) -> None:
-    """Write the parts of some periods of a table, all in one pass over it."""
+    """Write the parts of some periods of a table: small ones in one pass over it, large ones one by one.
+
+    Writing many small files at once takes a quarter of the time that a pass for each would; with a country's
+    rows the same takes half as long again.
+    """
+    ((rows,),) = con.execute(
+        f"select count(*) from main.{mart.name} where list_contains($periods, period)", {"periods": periods}
+    ).fetchall()
+    if rows > _LARGE * len(periods):
+        for period in periods:
+            con.execute(
+                f"copy (from main.{mart.name} where period = '{period}') to '{folder / f'{period}.0.parquet'}' "
+                "(format parquet, compression zstd)"
+            )
+        return
     con.execute(
-        f"copy (from main.{mart.name} where list_contains($periods, period)) "
-        f"to '{folder / _PARTITIONS}' "
+        f"copy (from main.{mart.name} where list_contains($periods, period)) to '{folder / _PARTITIONS}' "
         "(format parquet, compression zstd, partition_by (period), write_partition_columns true)",
         {"periods": periods},
     )

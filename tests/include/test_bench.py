@@ -9,7 +9,7 @@ from rich.console import Console
 
 from plumbline.bench import run
 from plumbline.bench.country import DATA_SET, LEVELS, PERIOD, Shape, indicators, land_correction, write_country
-from plumbline.bench.rollup import YARDSTICKS, Totals
+from plumbline.bench.rollup import YARDSTICKS, Took, Totals
 from plumbline.bench.run import Measured, Night, measure, report
 from plumbline.collect.landing import SCHEMAS, batches
 from plumbline.domain import load_domain
@@ -99,7 +99,7 @@ def test_every_yardstick_has_a_title() -> None:
 
 @pytest.mark.parametrize("roll_up", YARDSTICKS.values())
 def test_a_yardstick_adds_up_what_the_villages_sent(
-    country: Settings, roll_up: Callable[[Settings], tuple[Totals, float]]
+    country: Settings, roll_up: Callable[[Settings], tuple[Totals, Took]]
 ) -> None:
     totals, _ = roll_up(country)
     ((whole, stock),) = duckdb.sql(
@@ -130,12 +130,12 @@ def test_a_step_that_fails_says_why(tmp_path: Path) -> None:
 
 
 def test_the_report_sets_every_step_beside_duckdb_and_pandas() -> None:
-    yardsticks = [Measured("DuckDB", 0.5, 2**29), Measured("pandas", 25.0, 6 * 2**30)]
-    night = Night("first night", (Measured("build figures", 10.0, 3 * 2**30), Measured("gate", 2.5, 2**28)))
+    yardsticks = [Measured("DuckDB", 0.5, 0.8, 2**29), Measured("pandas", 25.0, 26.0, 6 * 2**30)]
+    night = Night("first night", (Measured("build figures", 10.0, 16.0, 3 * 2**30), Measured("gate", 2.5, 3.0, 2**28)))
     console = Console(width=120)
     with console.capture() as captured:
         console.print(report(SHAPE, yardsticks, [night]))
     cells_of = [[cell.strip() for cell in line.split("│")[1:-1]] for line in captured.get().splitlines() if "│" in line]
-    assert ["build figures", "10.0", "20.0", "0.40", "3.00"] in cells_of
-    assert ["the whole night", "12.5", "25.0", "0.50", "3.00"] in cells_of
-    assert ["pandas", "25.0", "50.0", "1.00", "6.00"] in cells_of
+    assert ["build figures", "10.0", "20.0", "0.40", "16.0", "3.00"] in cells_of
+    assert ["the whole night", "12.5", "25.0", "0.50", "19.0", "3.00"] in cells_of
+    assert ["pandas", "25.0", "50.0", "1.00", "26.0", "6.00"] in cells_of

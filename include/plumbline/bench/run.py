@@ -40,6 +40,8 @@ class Measured:
     name: str
     seconds: float
     """From its start to its end; of a yardstick only the roll-up, without interpreter, imports and registry."""
+    cpu_seconds: float
+    """What processors spent on it: on a busy machine the better measure."""
     peak_bytes: int
     """The most memory that was resident at once."""
 
@@ -57,6 +59,7 @@ class Night:
         return Measured(
             "the whole night",
             sum(step.seconds for step in self.steps),
+            sum(step.cpu_seconds for step in self.steps),
             max(step.peak_bytes for step in self.steps),
         )
 
@@ -111,7 +114,7 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
         header_style="bold",
     )
     table.add_column("", no_wrap=True)
-    for column in ("seconds", "× DuckDB", "× pandas", "peak GiB"):
+    for column in ("seconds", "× DuckDB", "× pandas", "CPU seconds", "peak GiB"):
         table.add_column(column, justify="right", no_wrap=True)
 
     def add(measured: Measured, style: str | None = None) -> None:
@@ -120,6 +123,7 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
             f"{measured.seconds:.1f}",
             f"{measured.seconds / floor.seconds:.1f}",
             f"{measured.seconds / peer.seconds:.2f}",
+            f"{measured.cpu_seconds:.1f}",
             f"{measured.peak_bytes / _GIB:.2f}",
             style=style,
         )
@@ -137,8 +141,9 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
 
 def _measure_yardstick(settings: Settings, name: str) -> tuple[Measured, dict[str, int]]:
     measured, output = _run(settings, "yardstick", name)
-    totals, seconds = json.loads(output.splitlines()[-1])
-    return replace(measured, name=YARDSTICKS[name], seconds=seconds), totals
+    said = json.loads(output.splitlines()[-1])
+    yardstick = replace(measured, name=YARDSTICKS[name], seconds=said["seconds"], cpu_seconds=said["cpu_seconds"])
+    return yardstick, said["totals"]
 
 
 def _measure_night(settings: Settings, status: Status, name: str, known_at: datetime) -> Night:
@@ -173,7 +178,7 @@ def _run(settings: Settings, step: str, *arguments: str) -> tuple[Measured, str]
     if process.returncode != 0:
         raise StopTheRun(f"{step} failed:\n{output}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Measured(step, seconds, usage.ru_maxrss * unit), output
+    return Measured(step, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit), output
 
 
 def _released_totals(settings: Settings, indicators: list[str]) -> dict[str, int]:
