@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plumbline import cli
+from plumbline.cli.show import moment
 from plumbline.errors import StopTheRun, TryAgain
 from plumbline.settings import Settings
 
@@ -35,10 +36,10 @@ def test_an_error_is_one_message_and_an_exit_code(
 
 def test_a_moment_without_an_offset_is_on_the_domains_clock() -> None:
     settings = Settings.from_environment()
-    assert cli.moment(settings, "2024-07-01T02:00").astimezone(UTC) == datetime(2024, 6, 30, 18, tzinfo=UTC)
-    assert cli.moment(settings, "2024-07-01T02:00+00:00") == datetime(2024, 7, 1, 2, tzinfo=UTC)
+    assert moment(settings, "2024-07-01T02:00").astimezone(UTC) == datetime(2024, 6, 30, 18, tzinfo=UTC)
+    assert moment(settings, "2024-07-01T02:00+00:00") == datetime(2024, 7, 1, 2, tzinfo=UTC)
     with pytest.raises(StopTheRun, match="'yesterday' is not a moment"):
-        cli.moment(settings, "yesterday")
+        moment(settings, "yesterday")
 
 
 def test_asking_for_a_release_before_the_first_says_what_to_do(

@@ -1,0 +1,55 @@
+"""What was found and what was answered, on the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plumbline.cli.show import table
+from plumbline.errors import StopTheRun
+from plumbline.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def findings(
+    unit: Annotated[str | None, typer.Option(help="Only findings on this org unit.")] = None,
+    limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
+) -> None:
+    """List what the current release's figures offend against, hard edits first."""
+    from plumbline.release import current, open_marts
+
+    folder = current(Settings.from_environment())
+    if folder is None:
+        raise StopTheRun("Nothing is released yet: run `make nightly` first")
+    with open_marts(folder) as marts:
+        found = marts.sql(
+            "select severity, period, org_unit_code, rule_id, left_value, right_value, message from fct_finding "
+            "where $unit is null or org_unit_code = $unit order by severity, period, org_unit_code, rule_id",
+            params={"unit": unit},
+        )
+        table(found, limit, "No findings.")
+
+
+@app.command()
+def receipts(
+    limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
+) -> None:
+    """List what was wrong in what was submitted, newest first: where it stands, and what would be right."""
+    import duckdb
+
+    from plumbline.collect.landing import batches
+
+    files = [str(path / "receipt_lines.parquet") for path in reversed(batches(Settings.from_environment()))]
+    if not files:
+        raise StopTheRun("Nothing has landed yet: run `plumbline collect` first")
+    with duckdb.connect() as con:
+        lines = con.sql(
+            "select file_name, sheet, cell, severity, message, would_be "
+            "from read_parquet($files, file_row_number = true) "
+            "order by list_position($files, filename), file_row_number",
+            params={"files": files},
+        )
+        table(lines, limit, "Nothing was wrong in any submission.")
