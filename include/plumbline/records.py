@@ -72,6 +72,4 @@ def _read(path: Path) -> Record:
         moment = datetime.fromisoformat(facts["recorded_at"])
         return Record(path.stem, moment, facts["recorded_by"], facts["content"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StopTheRun(
-            f"{path} is not a record: {error}. Records are never edited; take it out or mend it"
-        ) from error
+        raise StopTheRun(f"{path} is not a record: {error}. Records are never edited: mend it") from error
