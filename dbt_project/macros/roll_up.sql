@@ -30,12 +30,13 @@
 )
 {%- endmacro %}
 
-{#- One data set rolled up the tree, wide: one row per org unit and period (of every type), as reported.
+{#- One data set rolled up the tree, wide: one row per org unit and period (of every type), as reported, but for
+    the units whose figures are an observation that stands alone (`figures` adds those).
 
     For what adds: total = own + what lies below; own is the sum over the unit's reporters, over time by kind
     (a flow adds, a stock or flag is the last sub-period's). A unit with nothing reporting below it and no own
-    account takes its claim. A rate is recomputed from its parts' totals; a rate without parts and a distinct
-    count are carried as stated. Missing stays null, never zero. -#}
+    account takes its claim. A rate without parts and a distinct count are carried as stated. Missing stays null,
+    never zero. -#}
 {% macro roll_up(data_set) -%}
 {%- set meta = data_set_meta(data_set) -%}
 {{ config(
@@ -46,13 +47,7 @@
 {%- set stated = meta.indicators | rejectattr('kind', 'equalto', 'registry') | list -%}
 {%- set additive = stated | selectattr('additive') | list -%}
 {%- set counted = meta.indicators | selectattr('kind', 'equalto', 'registry') | list -%}
-{%- set counts = {'due': 'bigint', 'received': 'bigint'} -%}
-{%- for group in meta.groups -%}
-    {%- do counts.update({'due_' ~ group: 'bigint', 'received_' ~ group: 'bigint'}) -%}
-{%- endfor -%}
-{%- for indicator in counted -%}
-    {%- do counts.update({indicator.name ~ '_with_pseudo': 'bigint', indicator.name ~ '_without_pseudo': 'bigint'}) -%}
-{%- endfor -%}
+{%- set counts = counts_of(meta) -%}
 {%- set values = {} -%}
 {%- for indicator in additive -%}{%- do values.update({indicator.name: indicator.type}) -%}{%- endfor %}
 
@@ -73,35 +68,7 @@ observation as (
         and (observation.scope = 'own' or observation.period = part.period)
 ),
 
-several as (
-    select
-        org_unit_code,
-        period
-    from observation
-    where scope = 'own'
-    group by org_unit_code, period
-    having count(*) > 1
-),
-
--- Most units have one account in a period, which stands as it is: sending it through the sums as well takes
--- longer than the rest of the roll-up.
 own as (
-    select
-        observation.org_unit_code,
-        observation.period,
-        1 as observation_count
-        {%- for indicator in stated %},
-        {% if indicator.kind == 'flow' -%}
-        observation.{{ indicator.name }}
-        {%- else -%}
-        case when {{ 'is_last' if indicator.additive else 'is_whole' }} then observation.{{ indicator.name }} end
-            as {{ indicator.name }}
-        {%- endif %}
-        {%- endfor %}
-    from observation
-    left join several using (org_unit_code, period)
-    where observation.scope = 'own' and several.period is null
-    union all
     select
         org_unit_code,
         period,
@@ -119,8 +86,7 @@ own as (
         {%- endif %}
         {%- endfor %}
     from observation
-    inner join several using (org_unit_code, period)
-    where scope = 'own'
+    where scope = 'own' and not (stands_alone and is_whole)
     group by org_unit_code, period
 ),
 
@@ -138,24 +104,7 @@ claimed as (
 ),
 
 expected as (
-    select
-        due.org_unit_code,
-        part.period,
-        {% if meta.groups | length > 1 -%}
-        count(distinct (due.reporter, due.period)) as due,
-        count(distinct (due.reporter, due.period)) filter (where due.received_at is not null) as received
-        {%- else -%}
-        count(*) as due,
-        count(due.received_at) as received
-        {%- endif %}
-        {%- for group in meta.groups %},
-        count(*) filter (where due.group_name = '{{ group }}') as due_{{ group }},
-        count(due.received_at) filter (where due.group_name = '{{ group }}') as received_{{ group }}
-        {%- endfor %}
-    from {{ ref('int_due') }} as due
-    inner join {{ source('domain', 'period_part') }} as part on due.period = part.part_period
-    where due.data_set = '{{ data_set }}' and part.period in {{ work_periods(data_set) }}
-    group by due.org_unit_code, part.period
+    {{ due_by_unit(data_set) }}
 ),
 
 unit_count as (
@@ -194,19 +143,29 @@ claim_alone as (
         {% endfor %}
 ),
 
-stated_below as (
-    select
+-- `distinct` keeps the planner from reading every observation before it knows how few of them are asked for.
+under_claim as (
+    select distinct
+        claim_alone.period,
         claim_alone.org_unit_code,
-        claim_alone.period
-        {%- for indicator in additive %},
-        count(observation.{{ indicator.name }}) > 0 as {{ indicator.name }}
-        {%- endfor %}
+        tree.org_unit_code as below_code
     from claim_alone
     inner join {{ ref('int_ancestor') }} as ancestor
         on claim_alone.period = ancestor.period and claim_alone.org_unit_code = ancestor.ancestor_code
     inner join tree on ancestor.period = tree.period and ancestor.org_unit_code = tree.parent_code
-    inner join observation on tree.period = observation.period and tree.org_unit_code = observation.org_unit_code
-    group by claim_alone.org_unit_code, claim_alone.period
+),
+
+stated_below as (
+    select
+        under_claim.org_unit_code,
+        under_claim.period
+        {%- for indicator in additive %},
+        count(observation.{{ indicator.name }}) > 0 as {{ indicator.name }}
+        {%- endfor %}
+    from under_claim
+    inner join observation
+        on under_claim.period = observation.period and under_claim.below_code = observation.org_unit_code
+    group by under_claim.org_unit_code, under_claim.period
 ),
 
 -- What a claim alone is worth to its unit's total.
@@ -242,6 +201,10 @@ unit_value as (
         from own
         union all
         select * from stand_in
+        union all
+        select org_unit_code, period{% for indicator in additive %}, {{ indicator.name }}{% endfor %}
+        from observation
+        where stands_alone and is_whole
     ) as account
     inner join tree using (org_unit_code, period)
 ),
@@ -258,30 +221,82 @@ rolled_up as (
         {%- for column in counts %},
         unit.{{ column }} + coalesce(count_below.{{ column }}, 0) as {{ column }}
         {%- endfor %}
-        {%- for indicator in additive %},
+        {%- for indicator in stated %},
+        {% if indicator.additive -%}
         {{ plus('coalesce(own.' ~ indicator.name ~ ', stand_in.' ~ indicator.name ~ ')', 'value_below.' ~ indicator.name, indicator.type) }}
             as {{ indicator.column }},
-        own.{{ indicator.name }} as {{ indicator.name }}_own,
         value_below.{{ indicator.name }} as {{ indicator.name }}_children,
-        claimed.{{ indicator.name }} as {{ indicator.name }}_claimed
-        {%- endfor %}
-        {%- for indicator in stated if not indicator.additive %},
-        {% if not indicator.numerator -%}
+        {% elif not indicator.numerator -%}
         coalesce(own.{{ indicator.name }}, claimed.{{ indicator.name }}) as {{ indicator.column }},
         {% endif -%}
-        own.{{ indicator.name }} as {{ indicator.name }}_own,
-        claimed.{{ indicator.name }} as {{ indicator.name }}_claimed
+        own.{{ indicator.name }} as {{ indicator.name }}_own
         {%- endfor %}
-        {%- for indicator in counted %},
+        {%- for indicator in meta.indicators %},
         claimed.{{ indicator.name }} as {{ indicator.name }}_claimed
         {%- endfor %}
     from unit_count as unit
-    left join unit_count_below as count_below using (org_unit_code, period)
-    left join own using (org_unit_code, period)
-    left join claimed using (org_unit_code, period)
+    left join observation as alone
+        on
+            unit.org_unit_code = alone.org_unit_code
+            and unit.period = alone.period
+            and alone.stands_alone
+            and alone.is_whole
+    left join unit_count_below as count_below
+        on unit.org_unit_code = count_below.org_unit_code and unit.period = count_below.period
+    left join own on unit.org_unit_code = own.org_unit_code and unit.period = own.period
+    left join claimed on unit.org_unit_code = claimed.org_unit_code and unit.period = claimed.period
     {%- if additive %}
-    left join stand_in using (org_unit_code, period)
-    left join unit_value_below as value_below using (org_unit_code, period)
+    left join stand_in on unit.org_unit_code = stand_in.org_unit_code and unit.period = stand_in.period
+    left join unit_value_below as value_below
+        on unit.org_unit_code = value_below.org_unit_code and unit.period = value_below.period
+    {%- endif %}
+    where alone.period is null
+)
+
+select * exclude (observation_count, claim_count)
+from rolled_up
+where
+    due > 0
+    or observation_count is not null
+    or claim_count is not null
+    {%- for indicator in counted %}
+    or {{ indicator.name }}_with_pseudo > 0
+    {%- endfor %}
+    {%- for indicator in additive %}
+    or {{ indicator.column }} is not null
+    {%- endfor %}
+{%- endmacro %}
+
+{#- The figures of one data set, wide: one row per org unit, period and basis. What was rolled up, and what stands
+    alone; rates are recomputed from their parts' totals. A view: nothing of it is written twice. -#}
+{% macro figures(data_set) -%}
+{%- set meta = data_set_meta(data_set) -%}
+{{ config(materialized='view') }}
+{%- set stated = meta.indicators | rejectattr('kind', 'equalto', 'registry') | list -%}
+{%- set counts = counts_of(meta) -%}
+{%- set columns = called(meta, 'column') -%}
+
+with figure as (
+    select * from {{ ref('sum_' ~ data_set) }}
+    {%- if not is_counted(meta) %}
+    union all by name
+    select
+        org_unit_code,
+        period,
+        1 as due,
+        1 as received
+        {%- for group in meta.groups %},
+        due_{{ group }},
+        due_{{ group }} as received_{{ group }}
+        {%- endfor %}
+        {%- for indicator in stated %},
+        {% if not indicator.numerator -%}
+        {{ indicator.name }} as {{ indicator.column }},
+        {% endif -%}
+        {{ indicator.name }} as {{ indicator.name }}_own
+        {%- endfor %}
+    from {{ ref('obs_' ~ data_set) }}
+    where stands_alone
     {%- endif %}
 )
 
@@ -291,12 +306,11 @@ select
     'as_reported' as basis
     {%- for indicator in meta.indicators %},
     {% if indicator.kind == 'registry' -%}
-    {{ indicator.name }}_{{ 'with' if indicator.counts_pseudo else 'without' }}_pseudo::{{ indicator.type }} as {{ indicator.column }},
+    {{ registered(indicator) }} as {{ indicator.column }},
     {{ indicator.name }}_with_pseudo,
     {{ indicator.name }}_without_pseudo,
     {%- elif indicator.numerator -%}
-    round({{ indicator.scale }} * {{ indicator.numerator }}::double / nullif({{ indicator.denominator }}, 0)::double, 6)
-        as {{ indicator.column }},
+    {{ rate(indicator, columns) }} as {{ indicator.column }},
     {{ indicator.name }}_own,
     {%- else -%}
     {{ indicator.column }},
@@ -311,16 +325,6 @@ select
     {{ column }}
     {%- endfor %},
     received / nullif(due, 0) as coverage,
-    {% if counted and not stated -%} 'complete' {%- else -%} {{ standing('due', 'received') }} {%- endif %} as status
-from rolled_up
-where
-    due > 0
-    or observation_count is not null
-    or claim_count is not null
-    {%- for indicator in counted %}
-    or {{ indicator.name }}_with_pseudo > 0
-    {%- endfor %}
-    {%- for indicator in additive %}
-    or {{ indicator.column }} is not null
-    {%- endfor %}
+    {% if not stated -%} 'complete' {%- else -%} {{ standing('due', 'received') }} {%- endif %} as status
+from figure
 {%- endmacro %}

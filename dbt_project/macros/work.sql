@@ -1,12 +1,20 @@
-{#- Pre-hook of a model built by (data set, period): what the work list names is forgotten, then appended anew. -#}
-{% macro forget_work(data_set=none) -%}
+{#- Pre-hook of a model built by (data set, period): what the work list names is forgotten, then appended anew. So
+    are, where asked for, strays: rows of no (data set, period) that is ever built. -#}
+{% macro forget_work(data_set=none, with_strays=false) -%}
     {%- if is_incremental() -%}
     {%- if data_set -%}
     delete from {{ this }}
     where period in (select period from {{ source('build', 'work') }} where data_set = '{{ data_set }}')
     {%- else -%}
     delete from {{ this }}
-    where (data_set, period) in (select (data_set, period) from {{ source('build', 'work') }})
+    where
+        (data_set, period) in (select (data_set, period) from {{ source('build', 'work') }})
+        {%- if with_strays %}
+        or not exists (
+            select 1 from {{ source('build', 'unit') }} as unit
+            where unit.data_set = {{ this.identifier }}.data_set and unit.period = {{ this.identifier }}.period
+        )
+        {%- endif %}
     {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -22,20 +30,4 @@
     {{ return(graph.nodes['model.plumbline.fct_' ~ data_set].config.meta) }}
     {%- endif -%}
     {{ return({'indicators': [], 'groups': []}) }}
-{%- endmacro %}
-
-{#- `a + b` where a missing side counts as nothing and both missing stay missing; most rows lack one side, and a
-    sum of decimals is computed twice as wide as they are. -#}
-{% macro plus(a, b, type) -%}
-    case when {{ b }} is null then {{ a }} when {{ a }} is null then {{ b }} else ({{ a }} + {{ b }})::{{ type }} end
-{%- endmacro %}
-
-{#- Standing of a figure by what was due and what arrived. -#}
-{% macro standing(due, received) -%}
-    case
-        when coalesce({{ due }}, 0) = 0 then 'not_applicable'
-        when {{ received }} = 0 then 'missing'
-        when {{ received }} < {{ due }} then 'partial'
-        else 'complete'
-    end
 {%- endmacro %}

@@ -1,8 +1,8 @@
 """The dbt models of a domain's data sets, written from their YAML files.
 
-Each data set has two models, a line of SQL each that calls a macro, with a ``.yml`` beside them that
-documents every column: ``obs_<data_set>`` (accepted observations) and ``fct_<data_set>`` (rolled up).
-Two more models are the long views over all of them.
+Each data set has three models, a line of SQL each that calls a macro, with a ``.yml`` beside them that
+documents every column: ``obs_<data_set>`` (accepted observations), ``sum_<data_set>`` (what they roll up to)
+and ``fct_<data_set>`` (the figures: a view over both). Two more models are the long views over all data sets.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def model_files(domain: Domain) -> dict[Path, str]:
         folder = Path(name)
         files[folder / f"obs_{name}.sql"] = _sql(f"accepted_observations('{name}')")
         files[folder / f"obs_{name}.yml"] = _yml(_observations(domain, data_set))
-        files[folder / f"fct_{name}.sql"] = _sql(f"roll_up('{name}')")
+        files[folder / f"sum_{name}.sql"] = _sql(f"roll_up('{name}')")
+        files[folder / f"sum_{name}.yml"] = _yml(_sums(data_set))
+        files[folder / f"fct_{name}.sql"] = _sql(f"figures('{name}')")
         files[folder / f"fct_{name}.yml"] = _yml(_figures(domain, data_set))
     listed = "[\n" + "".join(f"    '{name}',\n" for name in domain.data_sets) + "]"
     views = Path(_LONG_VIEWS)
@@ -140,7 +142,10 @@ def _observations(domain: Domain, data_set: DataSet) -> dict[str, Any]:
         "org_unit_code": "The org unit that the values are about.",
         "period": "The period that they are for.",
         "scope": "`own` account, or the `total` that the unit claims.",
+        "stands_alone": "Whether it is all of its unit's figures: nothing else is due, claimed or below.",
     }
+    for group, owed in data_set.groups.items():
+        keys[f"due_{group}"] = f"1 where it stands alone and was due from {', '.join(owed.reporters)}; null elsewhere."
     return {
         "name": f"obs_{data_set.data_set}",
         "description": (
@@ -156,6 +161,17 @@ def _observations(domain: Domain, data_set: DataSet) -> dict[str, Any]:
                 for name, indicator in data_set.indicators.items()
             ),
         ],
+    }
+
+
+def _sums(data_set: DataSet) -> dict[str, Any]:
+    return {
+        "name": f"sum_{data_set.data_set}",
+        "description": (
+            f"One row per org unit and period whose figures are more than one observation that stands alone: what "
+            f"fct_{data_set.data_set}, which documents the columns, adds to those."
+        ),
+        "config": {"meta": {"release": "by_period", "parquet": "none", "data_set": data_set.data_set}},
     }
 
 
@@ -188,7 +204,8 @@ def _figures(domain: Domain, data_set: DataSet) -> dict[str, Any]:
         ),
         "config": {
             "meta": {
-                "release": "by_period",
+                "release": "view",
+                "parquet": "by_period",
                 "data_set": data_set.data_set,
                 "groups": list(data_set.groups),
                 "indicators": [_meta(domain, data_set, name) for name in data_set.indicators],
@@ -225,8 +242,8 @@ def _meta(domain: Domain, data_set: DataSet, name: str) -> dict[str, Any]:
     if group:
         meta["group"] = group
     if indicator.numerator:
-        meta["numerator"] = data_set.figure_column(indicator.numerator)
-        meta["denominator"] = data_set.figure_column(str(indicator.denominator))
+        meta["numerator"] = indicator.numerator
+        meta["denominator"] = indicator.denominator
         meta["scale"] = domain.file.units_of_measure[indicator.unit].ratio_scale
     if indicator.counts:
         meta["counts_level"] = indicator.counts.level

@@ -36,10 +36,13 @@ _LARGE = 50_000
 
 @dataclass(frozen=True)
 class Mart:
-    """A dbt model that is released: ``by_period`` (a part per period), ``whole`` (one part) or a ``view``."""
+    """A dbt model that is released."""
 
     name: str
     form: str
+    """How it stands in marts.duckdb: a table ``by_period`` or ``whole``, or a ``view``."""
+    parquet: str
+    """How it stands in Parquet: a part ``by_period``, one part ``whole``, or ``none``."""
     data_set: str | None
     depends_on: tuple[str, ...]
 
@@ -58,7 +61,7 @@ def gate(settings: Settings) -> None:
     domain = load_domain(settings.domain)
     with lock(settings, wait_seconds=60), connect(settings, read_only=True) as con:
         require_stage(con, "marts")
-        for complaint in (*_wrong_sums(con, domain), *_outside_the_tree(con, domain), *_rules_that_failed(con)):
+        for complaint in (*_outside_the_tree(con, domain), *_wrong_sums(con, domain), *_rules_that_failed(con)):
             raise StopTheRun(f"not released: {complaint}. The last good release stays current")
 
 
@@ -165,8 +168,13 @@ def _marts(settings: Settings) -> list[Mart]:
     for node in graph["nodes"].values():
         meta = node["config"].get("meta") or {}
         if node["resource_type"] == "model" and "release" in meta:
-            parents = tuple(parent.rpartition(".")[2] for parent in node["depends_on"]["nodes"])
-            found[node["name"]] = Mart(node["name"], meta["release"], meta.get("data_set"), parents)
+            found[node["name"]] = Mart(
+                name=node["name"],
+                form=meta["release"],
+                parquet=meta.get("parquet") or ("none" if meta["release"] == "view" else meta["release"]),
+                data_set=meta.get("data_set"),
+                depends_on=tuple(parent.rpartition(".")[2] for parent in node["depends_on"]["nodes"]),
+            )
     ordered: dict[str, Mart] = {}
 
     def place(mart: Mart) -> None:
@@ -193,7 +201,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     row_counts = {
         mart.name: con.execute(f"select count(*) from main.{mart.name}").fetchall()[0][0]
         for mart in marts
-        if mart.form != "view"
+        if mart.parquet != "none"
     }
     facts = {
         "release_id": release_id,
@@ -204,7 +212,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
         "parts": parts,
     }
     (making / "manifest.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    _write_marts(con, marts, making, before, facts)
+    _write_marts(settings, marts, making, before, facts)
     folder = settings.releases / release_id
     making.rename(folder)
     _sync_to_disk(settings.releases)
@@ -218,18 +226,19 @@ def _write_parts(
     old = manifest(before)["parts"] if before else {}
     parts: dict[str, str] = {}
     for mart in marts:
-        if mart.form == "view":
+        fingerprints = _fingerprints(con, mart) if "by_period" in (mart.form, mart.parquet) else []
+        parts |= {f"{mart.name}/{period}": digest for period, digest in fingerprints}
+        if mart.parquet == "none":
             continue
         folder = making / "tables" / mart.name
         folder.mkdir(parents=True)
         con.execute(f"copy (from main.{mart.name} limit 0) to '{folder / _SCHEMA_FILE}' (format parquet)")
-        if mart.form == "whole":
+        if mart.parquet == "whole":
             con.execute(f"copy (from main.{mart.name} order by all) to '{folder / 'all.0.parquet'}' (format parquet)")
             continue
         changed = []
-        for period, digest in _fingerprints(con, mart):
+        for period, digest in fingerprints:
             part = f"{mart.name}/{period}"
-            parts[part] = digest
             if before and old.get(part) == digest:
                 for path in _files(before / "tables", part):
                     os.link(path, folder / path.name)
@@ -295,27 +304,36 @@ def _fingerprints(con: duckdb.DuckDBPyConnection, mart: Mart) -> list[tuple[str,
 
 
 def _write_marts(
-    warehouse: duckdb.DuckDBPyConnection, marts: list[Mart], making: Path, before: Path | None, facts: dict[str, Any]
+    settings: Settings, marts: list[Mart], making: Path, before: Path | None, facts: dict[str, Any]
 ) -> None:
     """Write marts.duckdb: the release before's, with the parts that changed put in anew."""
-    definitions = dict(warehouse.execute("select view_name, sql from duckdb_views() where not internal").fetchall())
     old_parts = manifest(before)["parts"] if before else {}
     path = making / "marts.duckdb"
     if before:
         shutil.copyfile(before / "marts.duckdb", path)
     with duckdb.connect(str(path)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute("set preserve_insertion_order = false")
+        con.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         con.execute("create schema if not exists beneath")
-        for schema, name, kind in con.execute(
-            "select table_schema, table_name, table_type from information_schema.tables order by table_type desc"
-        ).fetchall():
-            if kind == "VIEW" or (schema, name) not in {(mart.schema, mart.name) for mart in marts}:
-                con.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {schema}.{name}")
+        standing = con.execute(
+            "select schema_name, view_name, true from duckdb_views() where database_name = current_database() "
+            "and not internal union all select schema_name, table_name, false from duckdb_tables() "
+            "where database_name = current_database()"
+        ).fetchall()
+        kept = {(mart.schema, mart.name) for mart in marts if mart.form != "view"}
+        for schema, name, is_view in standing:
+            if is_view or (schema, name) not in kept:
+                con.execute(f"drop {'view' if is_view else 'table'} {schema}.{name}")
+        definitions = dict(
+            con.execute("select view_name, sql from duckdb_views() where database_name = 'warehouse'").fetchall()
+        )
         for mart in marts:
             if mart.form == "view":
                 definition = _relocated(definitions[mart.name], marts)
                 con.execute(f"create view {mart.schema}.{mart.name} as {definition}")
             else:
-                _refresh(con, mart, making / "tables" / mart.name, old_parts, facts["parts"])
+                _refresh(con, mart, old_parts, facts["parts"])
         con.execute(
             "create table release as select $release_id as release_id, $released_at::timestamptz as released_at, "
             "$known_at::timestamptz as known_at, $code_version as code_version, $row_counts::json as row_counts",
@@ -323,33 +341,30 @@ def _write_marts(
             | {"row_counts": json.dumps(facts["row_counts"])},
         )
         con.execute(f"copy release to '{making / 'tables' / 'release.parquet'}' (format parquet)")
+        con.execute("detach warehouse")
         con.execute("checkpoint")
     _sync_to_disk(path)
 
 
-def _refresh(
-    con: duckdb.DuckDBPyConnection, mart: Mart, folder: Path, old_parts: dict[str, str], parts: dict[str, str]
-) -> None:
-    """Bring one table of marts.duckdb to what its Parquet parts say, part by part where its columns are the same."""
-    table = f"{mart.schema}.{mart.name}"
-    columns = con.execute(f"describe select * from read_parquet('{folder / _SCHEMA_FILE}')").fetchall()
+def _refresh(con: duckdb.DuckDBPyConnection, mart: Mart, old_parts: dict[str, str], parts: dict[str, str]) -> None:
+    """Bring one table of marts.duckdb to what the warehouse has, part by part where its columns are the same."""
+    table, origin = f"{mart.schema}.{mart.name}", f"warehouse.main.{mart.name}"
     standing = con.execute(
-        "select count(*) from duckdb_tables() where schema_name = $schema and table_name = $name",
+        "select count(*) from duckdb_tables() where database_name = current_database() "
+        "and schema_name = $schema and table_name = $name",
         {"schema": mart.schema, "name": mart.name},
     ).fetchall() != [(0,)]
-    same_columns = standing and con.execute(f"describe {table}").fetchall() == columns
+    same_columns = (
+        standing and con.execute(f"describe {table}").fetchall() == con.execute(f"describe {origin}").fetchall()
+    )
     if mart.form == "whole" or not same_columns:
-        con.execute(f"create or replace table {table} as select * from read_parquet('{folder}/*.parquet')")
+        con.execute(f"create or replace table {table} as from {origin}")
         return
     own = {part for part in (*old_parts, *parts) if part.startswith(f"{mart.name}/")}
-    changed = {part for part in own if old_parts.get(part) != parts.get(part)}
+    changed = [part.rpartition("/")[2] for part in own if old_parts.get(part) != parts.get(part)]
     if changed:
-        periods = [part.rpartition("/")[2] for part in changed]
-        con.execute(f"delete from {table} where list_contains($periods, period)", {"periods": periods})
-        files = [str(path) for part in sorted(changed) if part in parts for path in _files(folder.parent, part)]
-        con.execute(
-            f"insert into {table} select * from read_parquet($files)", {"files": [*files, str(folder / _SCHEMA_FILE)]}
-        )
+        con.execute(f"delete from {table} where list_contains($periods, period)", {"periods": changed})
+        con.execute(f"insert into {table} from {origin} where list_contains($periods, period)", {"periods": changed})
 
 
 def _relocated(definition: str, marts: list[Mart]) -> str:

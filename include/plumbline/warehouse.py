@@ -477,7 +477,7 @@ def _write_work(
         definition = _definition(domain, name)
         held = first_row(con, "select definition_hash from build.definition where data_set = $name", {"name": name})
         if held != (definition,):
-            for table in (f"obs_{name}", f"fct_{name}"):
+            for table in (f"obs_{name}", f"sum_{name}"):
                 con.execute(f"drop table if exists main.{table}")
             con.execute("insert or replace into build.definition values ($name, $definition)",
                         {"name": name, "definition": definition})  # fmt: skip

@@ -25,10 +25,10 @@ LEVELS = ("state", "province", "county", "parish")
 OWING = ("county", "parish")
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04")
 ADDITIVE = ("loans", "renewed", "books", "open", "received")
+OTHERS = ("renewal_rate", "readers", "satisfaction")
 
-FED = (
-    "domain.org_unit", "domain.office", "main.int_submission", "main.int_due", "main.obs_library", "main.fct_library"
-)  # fmt: skip
+FED = ("domain.org_unit", "domain.office", "main.int_submission")
+BUILT = ("int_due", "obs_library", "sum_library")
 
 Values = dict[str, int | None]
 Key = tuple[str, str]
@@ -64,6 +64,9 @@ class Models:
     def __init__(self, stages: Stages) -> None:
         compiled = stages.built / "data" / "dbt" / "compiled" / "plumbline" / "models"
         self.sql = {path.stem: path.read_text(encoding="utf-8") for path in compiled.rglob("*.sql")}
+        # Everything of the model but the files that it reads.
+        _, accepted = self.sql["obs_library"].split("accepted as (", maxsplit=1)
+        self.sql["obs_library"] = f"with landed as (from landed), accepted as ({accepted}"
         self.con = duckdb.connect()
         self.con.execute("set threads = 1; attach ':memory:' as warehouse; use warehouse; set TimeZone = 'UTC'")
         self.con.execute(f"attach '{stages.built / 'data' / 'warehouse.duckdb'}' as built (read_only)")
@@ -72,18 +75,28 @@ class Models:
             self.con.execute(f"create table domain.{table} as from built.domain.{table}")
         self.con.execute("create table build.parameter as from built.build.parameter")
         self.con.execute("create table build.all_work as select data_set, period from built.build.work")
-        for table in FED:
+        for table in (*FED, *(f"main.{table}" for table in BUILT)):
             self.con.execute(f"create table {table} as from built.{table} limit 0")
+        self.con.execute(f"create view main.fct_library as {self.sql['fct_library']}")
 
     def feed(self, country: Country) -> None:
         """Put in what a country is and says, in place of all that was there."""
-        self.con.execute("delete from domain.org_unit; delete from main.obs_library; delete from main.int_submission")
+        self.con.execute("delete from domain.org_unit; delete from main.int_submission")
         units = [
             {"org_unit_code": unit, "level": level, "parent_code": above}
             for unit, (level, above) in country.units.items()
         ]
         said = [
-            {"org_unit_code": unit, "reporter": unit, "period": period, "scope": scope, **values}
+            {
+                "submission_id": f"{unit} {period} {scope}",
+                "batch": "",
+                "reporter": unit,
+                "org_unit_code": unit,
+                "period": period,
+                "scope": scope,
+                **dict.fromkeys(OTHERS),
+                **values,
+            }  # fmt: skip
             for scope, account in (("own", country.own), ("total", country.total))
             for (unit, period), values in account.items()
         ]
@@ -92,13 +105,12 @@ class Models:
             "insert into domain.org_unit by name select *, false as is_pseudo, true as in_scope, "
             "date '2023-01-01' as valid_from from units"
         )
-        if said:
-            self.con.register("said", pa.Table.from_pylist(said))
-            self.con.execute("insert into main.obs_library by name from said")
+        keys = ("submission_id", "batch", "reporter", "org_unit_code", "period", "scope")
+        columns = [(key, pa.string()) for key in keys] + [(name, pa.int64()) for name in (*ADDITIVE, *OTHERS)]
+        self.con.register("landed", pa.Table.from_pylist(said, schema=pa.schema(columns)))
         self.con.execute(
-            "insert into main.int_submission by name select 'library' as data_set, reporter, org_unit_code, period, "
-            "scope, 'report' as action, 'accepted' as status, timestamptz '2024-04-01 00:00:00+00' as received_at "
-            "from main.obs_library"
+            f"insert into main.int_submission by name select {', '.join(keys)}, 'library' as data_set, "
+            "'report' as action, 'accepted' as status, timestamptz '2024-04-01 00:00:00+00' as received_at from landed"
         )
 
     def build(self, periods: list[str] | None = None) -> dict[Key, dict[str, Any]]:
@@ -108,7 +120,7 @@ class Models:
         self.con.execute(f"create or replace table build.work as from build.all_work {some}", parameters)
         for table in ("int_tree", "int_ancestor"):
             self.con.execute(f"create or replace table main.{table} as {self.sql[table]}")
-        for table in ("int_due", "fct_library"):
+        for table in BUILT:
             self.con.execute(f"delete from main.{table} where period in (select period from build.work)")
             self.con.execute(f"insert into main.{table} {self.sql[table]}")
         figures = self.con.sql("from main.fct_library").to_arrow_table().to_pylist()

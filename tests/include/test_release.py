@@ -82,19 +82,19 @@ def test_the_gate_opens_for_what_adds_up(built: Settings) -> None:
     ("tampered", "complaint"),
     [
         (
-            "update main.fct_library set loans = loans + 1 where org_unit_code = 'County' and period = '2024-02'",
+            "update main.sum_library set loans = loans + 1 where org_unit_code = 'County' and period = '2024-02'",
             "fct_library: a total of County for 2024-02 is not the sum of its own account and its children",
         ),
         (
-            "update main.fct_library set books = null where org_unit_code = 'Province' and period = '2024-Q1'",
+            "update main.sum_library set books = null where org_unit_code = 'Province' and period = '2024-Q1'",
             "fct_library: a total of Province for 2024-Q1 is not the sum",
         ),
         (
-            "update main.fct_library set received_value = 1, received_own = 2 where org_unit_code = 'A'",
+            "update main.sum_library set received_value = 1, received_own = 2 where org_unit_code = 'A'",
             "fct_library: a total of A for 2024 is not the sum",
         ),
         (
-            "delete from main.fct_library where org_unit_code = 'B' and period = '2024-01'",
+            "delete from main.obs_library where org_unit_code = 'B' and period = '2024-01'",
             "fct_library: a total of County for 2024-01 is not the sum",
         ),
         (

@@ -86,6 +86,7 @@ received as (
         period,
         min(received_at) as received_at
     from {{ ref('int_submission') }}
+    inner join {{ source('build', 'work') }} using (data_set, period)
     where scope = 'own' and status in ('accepted', 'superseded') and action <> 'withdrawal'
     group by all
     having bool_or(status = 'accepted')

@@ -1,5 +1,16 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ forget_work(with_strays=true) }}"
+) }}
+
+-- What was sent for a data set or period that nobody asks for is not worth a list of its own: it is read every night.
 with submission as (
-    select * from {{ ref('stg_submission') }}
+    select submission.*
+    from {{ ref('stg_submission') }} as submission
+    left join {{ source('build', 'unit') }} as unit using (data_set, period)
+    left join {{ source('build', 'work') }} as work using (data_set, period)
+    where work.period is not null or unit.period is null
 ),
 
 -- A returned submission is no version: what stood before it still stands.

@@ -1,22 +1,17 @@
 with landed as (
     {{ landed('cell_columns', {
         'delivery_id': 'varchar', 'sheet': 'varchar', 'data_set': 'varchar', 'indicator': 'varchar',
-        '"column"': 'varchar', 'submission_id': 'varchar', 'row_number': 'integer'
+        '"column"': 'varchar', 'submission_id': 'varchar', 'row_number': 'integer', 'batch': 'varchar'
     }) }}
-),
-
-known as (
-    select landed.*
-    from landed
-    inner join {{ ref('stg_delivery') }} using (delivery_id)
 )
 
-select distinct
-    delivery_id,
-    sheet,
-    data_set,
-    indicator,
-    "column" as cell_column,
-    submission_id,
-    row_number
-from known
+select
+    landed.delivery_id,
+    landed.sheet,
+    landed.data_set,
+    landed.indicator,
+    landed."column" as cell_column,
+    landed.submission_id,
+    landed.row_number
+from landed
+inner join {{ ref('stg_delivery') }} using (delivery_id, batch)
