@@ -96,7 +96,7 @@ class Models:
                 "scope": scope,
                 **dict.fromkeys(OTHERS),
                 **values,
-            }  # fmt: skip
+            }
             for scope, account in (("own", country.own), ("total", country.total))
             for (unit, period), values in account.items()
         ]
