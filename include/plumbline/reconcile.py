@@ -18,7 +18,7 @@ from plumbline.rules import Rules, load_rules
 from plumbline.rules.intervals import FIGURE
 from plumbline.rules.message import message
 from plumbline.settings import Settings
-from plumbline.warehouse import connect, lock, reach_stage, require_stage
+from plumbline.warehouse import as_built, connect, lock, reach_stage, require_stage
 
 if TYPE_CHECKING:
     from expectations.cases import Figures
@@ -71,7 +71,7 @@ def reconcile(settings: Settings) -> ReconcileResult:
     is kept. A finding has the same id every night. Raises TryAgain when another process is building.
     """
     with lock(settings, wait_seconds=60):
-        return _judge(settings)
+        return _judge(as_built(settings))
 
 
 def _judge(settings: Settings) -> ReconcileResult:

@@ -21,10 +21,11 @@ from typing import Any
 
 import duckdb
 
+from plumbline import deployment
 from plumbline.domain import ADDITIVE, Domain, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
-from plumbline.warehouse import connect, first_row, lock, record_work_as_done, require_stage
+from plumbline.warehouse import as_built, connect, first_row, lock, record_work_as_done, require_stage
 
 CURRENT = "current"
 _MAKING = ".making-"
@@ -58,9 +59,9 @@ def gate(settings: Settings) -> None:
     Raises StopTheRun with the reason when a total is not the sum of its parts in our own arithmetic, an
     accepted observation stands outside the tree, or a rule could not run.
     """
-    domain = load_domain(settings.domain)
     with lock(settings, wait_seconds=60), connect(settings, read_only=True) as con:
         require_stage(con, "marts")
+        domain = load_domain(as_built(settings).domain)
         for complaint in (*_outside_the_tree(con, domain), *_wrong_sums(con, domain), *_rules_that_failed(con)):
             raise StopTheRun(f"not released: {complaint}. The last good release stays current")
 
@@ -79,6 +80,8 @@ def publish(settings: Settings) -> Path:
         with connect(settings, read_only=True) as con:
             require_stage(con, "marts")
             folder = _make(con, settings)
+        facts = manifest(folder)
+        deployment.record(as_built(settings), datetime.fromisoformat(facts["known_at"]), facts["release_id"])
         if _knows_at_least_as_much(settings, folder):
             _point_current_to(settings, folder)
         record_work_as_done(settings)

@@ -10,6 +10,7 @@ build costs only the work: the hash is recorded last.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -27,6 +28,7 @@ import pyarrow as pa
 
 from plumbline import __version__
 from plumbline.data_set_models import column_type, model_files
+from plumbline.deployment import as_known
 from plumbline.domain import ADDITIVE, Domain, load_domain
 from plumbline.errors import StopTheRun, TryAgain
 from plumbline.registry import read_offices, read_org_units
@@ -110,6 +112,7 @@ def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
     """
     if known_at.tzinfo is None:
         raise ValueError("known_at needs a time zone")
+    settings = as_known(settings, known_at)
     domain = load_domain(settings.domain)
     with lock(settings, wait_seconds=60):
         _check_models_are_synced(settings, domain)
@@ -126,6 +129,13 @@ def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
     return BuildResult(built=len(work), all=len(hashes), known_at=known_at)
 
 
+def as_built(settings: Settings) -> Settings:
+    """Return the settings that the work list was built under: those of an old night where it is one."""
+    with connect(settings, read_only=True) as con:
+        ((domain, rules),) = con.execute("select domain, rules from build.parameter").fetchall()
+    return dataclasses.replace(settings, domain=Path(domain), rules=Path(rules))
+
+
 def build_marts(settings: Settings) -> None:
     """Build the marts that need findings, for the work list.
 
@@ -136,7 +146,7 @@ def build_marts(settings: Settings) -> None:
             require_stage(con, "judged")
             idle = first_row(con, "select count(*) from build.work") == (0,)
         if not idle:
-            run_dbt(settings, ["build", "--select", "tag:judged", "--exclude-resource-type", "unit_test"])
+            run_dbt(as_built(settings), ["build", "--select", "tag:judged", "--exclude-resource-type", "unit_test"])
         with connect(settings) as con:
             reach_stage(con, "marts")
 
@@ -328,8 +338,16 @@ def _load_domain(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Dom
     con.unregister("loading")
     con.execute(
         "create or replace table build.parameter as select $known_at::timestamptz as known_at, "
-        "$today::date as today, $zone as time_zone, $code as code_version, 'figures' as stage",
-        {"known_at": known_at, "today": today, "zone": domain.file.time_zone, "code": code_version()},
+        "$today::date as today, $zone as time_zone, $code as code_version, 'figures' as stage, "
+        "$domain as domain, $rules as rules",
+        {
+            "known_at": known_at,
+            "today": today,
+            "zone": domain.file.time_zone,
+            "code": code_version(),
+            "domain": str(settings.domain),
+            "rules": str(settings.rules),
+        },
     )
 
 

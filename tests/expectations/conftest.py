@@ -202,7 +202,10 @@ def country(tmp_path: Path) -> Country:
     with duckdb.connect(str(settings.warehouse)) as con:
         con.execute("create schema domain; create schema build")
         con.execute("create table build.work (data_set varchar, period varchar)")
-        con.execute("create table build.parameter as select 'figures' as stage")
+        con.execute(
+            "create table build.parameter as select 'figures' as stage, $domain as domain, $rules as rules",
+            {"domain": str(settings.domain), "rules": str(settings.rules)},
+        )
         con.execute(
             "create table domain.period (period varchar, period_type varchar, previous_period varchar, "
             "starts_on date, ends_on date)"

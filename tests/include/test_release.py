@@ -11,13 +11,14 @@ from typing import Any
 import duckdb
 import pytest
 
+from plumbline.data_set_models import sync
 from plumbline.errors import StopTheRun
 from plumbline.release import current, gate, manifest, open_marts, publish
 from plumbline.settings import Settings
 from plumbline.warehouse import build_figures, build_marts, connect, reach_stage
-from tests.deployment import judge_nothing, release, table
+from tests.deployment import judge_nothing, release, table, write_registry
 from tests.landing import land
-from tests.reading import KNOWN_AT
+from tests.reading import KNOWN_AT, PARISHES
 
 NEXT_NIGHT = KNOWN_AT + timedelta(days=1)
 
@@ -35,6 +36,15 @@ def without_news(settings: Settings) -> Path:
     judge_nothing(settings)
     build_marts(settings)
     return publish(settings)
+
+
+def correct(settings: Settings) -> None:
+    """Let parish A correct a month, in time for the next night."""
+    correction = table(f"""
+        org_unit_code  period   loans  books  received_at
+        A              2024-02  9      101    {NEXT_NIGHT.isoformat()}
+    """)
+    land(settings, {"library": correction}, NEXT_NIGHT)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -164,11 +174,7 @@ def test_a_correction_changes_a_new_release_and_no_old_one(reading: Settings) ->
     first = current(reading)
     assert first
     bytes_before, contents_before = digests(first), contents(first)
-    correction = table(f"""
-        org_unit_code  period   loans  books  received_at
-        A              2024-02  9      101    {NEXT_NIGHT.isoformat()}
-    """)
-    land(reading, {"library": correction}, NEXT_NIGHT)
+    correct(reading)
     query = "select loans from fct_library where org_unit_code = 'Province' and period = '2024'"
     with open_marts(first) as reader:
         second = release(reading, NEXT_NIGHT)
@@ -263,3 +269,26 @@ def test_what_a_killed_release_left_lying_is_cleared_away(reading: Settings) -> 
     (left / "half.parquet").write_bytes(b"PAR1")
     publish(reading)
     assert not left.parent.exists()
+
+
+def test_an_old_night_comes_out_as_it_did_though_the_tree_a_definition_and_the_reports_have_changed(
+    reading: Settings,
+) -> None:
+    """The registry gains a parish, a definition is worded anew, a correction arrives; then the old night runs again."""
+    first = current(reading)
+    assert first
+    before = contents(first)
+    write_registry(reading, [*PARISHES, {"org_unit_code": "C", "parent_code": "County", "level": "parish"}])
+    definition = reading.domain / "data_sets" / "library.yml"
+    definition.write_text(
+        definition.read_text(encoding="utf-8").replace("Volumes lent.", "Volumes lent out and renewed."),
+        encoding="utf-8",
+    )
+    sync(reading)
+    correct(reading)
+    later = release(reading, NEXT_NIGHT)
+    assert current(reading) == later
+    assert contents(later)["main.dim_org_unit"] != before["main.dim_org_unit"]
+    again = release(reading, KNOWN_AT)
+    assert contents(again) == before
+    assert current(reading) == later
