@@ -216,7 +216,7 @@ SOURCES = {
         name: 培训平台
         name_en: The training platform
         kind: sql
-        connection: platform.sqlite
+        database: platform.sqlite
         table: training
         layout: row_per_unit
         period: {column: month}

@@ -274,7 +274,7 @@ DATABASE: dict[str, Any] = {
     "name": "Archiv",
     "name_en": "Archive",
     "kind": "sql",
-    "connection": "archive/archive.sqlite",
+    "database": "archive/archive.sqlite",
     "table": "months",
     "layout": "row_per_unit",
     "period": {"column": "month"},

@@ -64,7 +64,7 @@ def _give_deliveries(
         received_at = (delivery.received_at or landed_at).astimezone(UTC)
         key = f"{source}|{delivery.file_name}|{received_at.isoformat()}|{delivery.content_sha256}"
         delivery_id = hashlib.sha256(key.encode()).hexdigest()[:16]
-        names = (source, delivery.file_name, delivery.content_sha256, delivery.sender)
+        names = (source, delivery.file_name, delivery.content_sha256, delivery.sender, delivery.bookmark)
         rows.append((number, delivery_id, *names, received_at, landed_at, last_release))
     columns = {
         "number": pa.int32(),
@@ -73,6 +73,7 @@ def _give_deliveries(
         "file_name": pa.string(),
         "content_sha256": pa.string(),
         "sender": pa.string(),
+        "bookmark": pa.string(),
         "received_at": TIME,
         "landed_at": TIME,
         "last_release": TIME,

@@ -1,21 +1,29 @@
 """The contract of a source: where its deliveries come from and what stands where in them.
 
-A contract is one YAML file, ``sources/<source>.yml`` in the domain's folder. Its shape is checked by
-``load_source``; that its data sets and indicators exist is checked by ``carried_data_sets``.
+A contract is one YAML file, ``sources/<source>.yml`` in the domain's folder. Its ``kind`` says which keys
+tell where deliveries come from (``kinds/``). Its shape is checked by ``load_source``; that its data sets and
+indicators exist is checked by ``carried_data_sets``.
 """
 
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from plumbline.domain import NAME, DataSet, Domain, Strict
 from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
 from plumbline.yaml_file import read_yaml
+
+if TYPE_CHECKING:
+    from plumbline.collect.connection import Connections
+    from plumbline.collect.delivery import Delivery
+    from plumbline.collect.landing import Ledger
 
 Scope = Literal["own", "total"]
 
@@ -110,20 +118,17 @@ class Carries(Strict):
 
 
 class Source(Strict):
-    """A source's contract."""
+    """A source's contract: what every kind of source has; its own kind adds the keys that say where to look."""
+
+    has_files: ClassVar[bool] = False
+    """Whether deliveries of this kind are files that someone made, with a name, a form and a manifest."""
 
     source: str
     name: str
     name_en: str
-    kind: Literal["files", "sql"]
-    path: str | None = None
-    """files: the folder below the inbox; the source's name when not given."""
-    files: str | None = None
-    """files: which files of the folder, as a glob; the ending says the format."""
-    connection: str | None = None
-    """sql: an SQLAlchemy address, or an SQLite file below the inbox."""
-    table: str | None = None
-    query: str | None = None
+    kind: str
+    connection: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$")
+    """The id of the connection that says where the source is and lets us in; no secret stands in a contract."""
     layout: Literal["row_per_unit", "row_per_indicator"]
     header_row: int = Field(1, ge=1)
     period: Place
@@ -145,17 +150,12 @@ class Source(Strict):
     schedule: str | None = None
     """When to collect, as cron has it."""
 
-    @model_validator(mode="after")
-    def _keys_fit_the_kind(self) -> Self:
-        if self.kind == "files" and (self.files is None or self.connection or self.table or self.query):
-            raise ValueError("kind files has the key 'files' and none of connection, table, query")
-        if self.kind == "sql" and (self.connection is None or self.path or self.files or self.sender):
-            raise ValueError("kind sql has the key 'connection' and none of path, files, sender")
-        if self.kind == "sql" and (self.table is None) == (self.query is None):
-            raise ValueError("kind sql has one of table, query")
-        if self.kind == "sql" and self.header_row != 1:
-            raise ValueError("kind sql has no header_row")
-        return self
+    @abstractmethod
+    def deliveries(self, settings: Settings, ledger: Ledger, connections: Connections) -> Iterator[Delivery]:
+        """Yield what has not landed, in an order in which what a delivery relies on comes before it.
+
+        Raises TryAgain when the source is away, StopTheRun when it would be the same next time.
+        """
 
     @model_validator(mode="after")
     def _keys_fit_the_layout(self) -> Self:
@@ -169,14 +169,19 @@ class Source(Strict):
     @model_validator(mode="after")
     def _the_envelope_fits(self) -> Self:
         manifest = self.envelope.manifest if self.envelope else None
-        if manifest and self.kind != "files":
-            raise ValueError("envelope.manifest: only kind files has a manifest")
         if self.sender and self.sender.manifest and not manifest:
             raise ValueError("sender.manifest: there is no envelope.manifest")
-        if self.kind == "sql" and any(
-            isinstance(place, Place) and place.file_name for place in (self.period, self.unit, self.reporter)
+        if self.has_files:
+            return self
+        if manifest:
+            raise ValueError(f"envelope.manifest: kind {self.kind} has no files that a manifest could list")
+        if any(
+            isinstance(place, Place) and place.file_name
+            for place in (self.period, self.unit, self.reporter, self.sender)
         ):
-            raise ValueError("kind sql has no file_name to take a value from")
+            raise ValueError(f"kind {self.kind} has no file_name to take a value from")
+        if self.header_row != 1:
+            raise ValueError(f"kind {self.kind} has no header_row")
         return self
 
     @property
@@ -192,6 +197,21 @@ class Source(Strict):
             "_value": self.value.column if self.value else None,
         }
         return {role: normalised(header) for role, header in places.items() if header is not None}
+
+
+class _Kind(BaseModel):
+    """Of a contract, the key that says which other keys it has."""
+
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str) -> str:
+        from plumbline.collect.kinds import kinds
+
+        if kind not in kinds():
+            raise ValueError(f"{kind!r} is none of {', '.join(kinds())}")
+        return kind
 
 
 @dataclass(frozen=True)
@@ -221,12 +241,14 @@ def load_source(settings: Settings, name: str) -> Source:
 
     Raises StopTheRun that names the file and the key when something in it is wrong.
     """
+    from plumbline.collect.kinds import contract_of  # a kind needs this module
+
     path = settings.domain / "sources" / f"{name}.yml"
     if not NAME.fullmatch(name):
         raise StopTheRun(f"{path}: a source's name has lower-case letters, digits and _")
     if not path.exists():
         raise StopTheRun(f"{path} is missing; there are: {', '.join(source_names(settings)) or 'no sources'}")
-    return read_yaml(path, Source, source=name)
+    return read_yaml(path, contract_of(read_yaml(path, _Kind).kind), source=name)
 
 
 def carried_data_sets(source: Source, domain: Domain) -> list[Carried]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-Format = Literal["csv", "xlsx"]
+Format = Literal["csv", "tsv", "xlsx", "xls", "json", "jsonl", "parquet"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Delivery:
 
     ``received_at`` is None when no trusted envelope gives it: it then counts as received when it
     lands. ``table`` is there when it need not be read from ``content`` again; ``format`` is None
-    for what has no submissions, such as a manifest.
+    for what has no submissions, such as a manifest. ``bookmark`` is the source's own word for how far it
+    has been read, or for which version of the file this is; the ledger gives it back on the next run.
     """
 
     file_name: str
@@ -58,6 +59,7 @@ class Delivery:
     sender: str | None = None
     table: RawTable | None = None
     problems: tuple[Problem, ...] = field(default=())
+    bookmark: str | None = None
 
     @cached_property
     def content_sha256(self) -> str:

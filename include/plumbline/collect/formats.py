@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -20,11 +21,21 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
+import pyarrow.parquet
+import xlrd
 from openpyxl.utils import get_column_letter
 from python_calamine import CalamineError, CalamineWorkbook
+from xlrd.biffh import XLRDError
 
 from plumbline.collect.delivery import Format, Problem, RawTable
+
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
+"""What an .xls file begins with, whatever its ending says."""
+
+LONGEST_NUMBER = 30
+"""Digits; ``1e999999`` in 8 bytes would be a million of them."""
 
 
 class UnreadableError(Exception):
@@ -39,9 +50,18 @@ def read_tables(
     Of a workbook the ``wanted`` sheets are read, or the first one when none is named; the value of
     others is None. Raises UnreadableError.
     """
-    if file_format == "csv":
-        return {None: read_csv(content, header_row)}
-    return _read_xlsx(content, header_row, wanted)
+    match file_format:
+        case "csv":
+            return {None: read_csv(content, header_row)}
+        case "tsv":
+            return {None: read_csv(content, header_row, delimiter="\t")}
+        case "json":
+            return {None: table_of_records(records_in(parse_json(content)))}
+        case "jsonl":
+            return {None: _read_jsonl(content)}
+        case "parquet":
+            return {None: _read_parquet(content)}
+    return _read_workbook(content, header_row, wanted)
 
 
 def cell_text(cell: Any) -> str | None:
@@ -51,15 +71,128 @@ def cell_text(cell: Any) -> str | None:
         return cell or None
     if kind is float:
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.15g}"
+    if kind is int:
+        return str(cell)
     if cell is None:
         return None
     if kind is bool:
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, Decimal):
-        return f"{cell:f}"
+        return _digits(cell)
     if isinstance(cell, datetime | date | time):
         return cell.isoformat()
     return str(cell)
+
+
+def _digits(number: Decimal) -> str:
+    """Return a number's shortest digits; one that would need very many of them as it is written."""
+    if not number.is_finite() or abs(number.adjusted()) > LONGEST_NUMBER:
+        return str(number)
+    return f"{number.normalize():f}" if number else "0"
+
+
+def parse_json(content: bytes) -> Any:
+    """Return a JSON document, its numbers as the text of their shortest digits.
+
+    Raises UnreadableError, also when a key stands twice in one object.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise UnreadableError(f"the key {max(keys, key=keys.count)} stands twice in one object")
+        return found
+
+    try:
+        return json.loads(
+            content.decode("utf-8-sig"),
+            parse_int=str,
+            parse_float=lambda text: _digits(Decimal(text)),
+            parse_constant=str,
+            object_pairs_hook=unique,
+        )
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise UnreadableError(str(error)) from error
+
+
+def records_in(document: Any, path: str | None = None) -> list[dict[str, Any]]:
+    """Return the list of records at a JSON path of ``document``; with none, the document, or its one list.
+
+    Raises UnreadableError when there is no such list, or something else than records in it.
+    """
+    if path is not None:
+        from dlt.common.jsonpath import find_values
+
+        found = find_values(path, document)
+        records = found[0] if len(found) == 1 else None
+    elif isinstance(document, dict):
+        lists = [value for value in document.values() if isinstance(value, list)]
+        records = lists[0] if len(lists) == 1 else None
+    else:
+        records = document
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        keys = f" has the keys {', '.join(document)}:" if isinstance(document, dict) else ""
+        raise UnreadableError(f"{keys} there is not one list of records {f'at {path}' if path else 'in it'}".strip())
+    return records
+
+
+def table_of_records(records: list[dict[str, Any]], row_numbers: Sequence[int] | None = None) -> RawTable:
+    """Return JSON records as a table: a column for each key, those of an object in a record as ``unit.code``.
+
+    Rows are numbered from 1, or as ``row_numbers`` has it.
+    """
+    flat = [_flat(record) for record in records]
+    header = list(dict.fromkeys(key for record in flat for key in record))
+    return RawTable(
+        sheet=None,
+        header=list(header),
+        columns=[pa.array([cell_text(record.get(key)) for record in flat], pa.string()) for key in header],
+        row_numbers=pa.array(row_numbers or range(1, len(flat) + 1), pa.int32()),
+    )
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{below}": cell for below, cell in _flat(value).items()}
+        else:
+            flat[key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return flat
+
+
+def _read_jsonl(content: bytes) -> RawTable:
+    records, row_numbers = [], []
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        if not line.strip():
+            continue
+        try:
+            (record,) = records_in([parse_json(line)])
+        except UnreadableError as error:
+            raise UnreadableError(f"line {number}: {error}") from error
+        records.append(record)
+        row_numbers.append(number)
+    return table_of_records(records, row_numbers)
+
+
+def _read_parquet(content: bytes) -> RawTable:
+    try:
+        table = pa.parquet.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableError(" ".join(str(error).split())) from error
+    return RawTable(
+        sheet=None,
+        header=list(table.column_names),
+        columns=[_text_column(column) for column in table.columns],
+        row_numbers=pa.array(range(2, table.num_rows + 2), pa.int32()),
+    )
+
+
+def _text_column(column: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_integer(column.type) or pa.types.is_string(column.type):
+        return pa.compute.if_else(pa.compute.equal(text := column.cast(pa.string()), ""), None, text).combine_chunks()
+    return pa.array([cell_text(cell) for cell in column.to_pylist()], pa.string())
 
 
 def table_of_rows(sheet: str | None, rows: list[list[Any]], header_row: int) -> RawTable:
@@ -72,7 +205,7 @@ def table_of_rows(sheet: str | None, rows: list[list[Any]], header_row: int) -> 
     return RawTable(sheet, header, columns, row_numbers)
 
 
-def _read_xlsx(content: bytes, header_row: int, wanted: Collection[str]) -> dict[str | None, RawTable | None]:
+def _read_workbook(content: bytes, header_row: int, wanted: Collection[str]) -> dict[str | None, RawTable | None]:
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(content)) as workbook:
             names = workbook.sheet_names
@@ -82,9 +215,11 @@ def _read_xlsx(content: bytes, header_row: int, wanted: Collection[str]) -> dict
                 for name in names
                 if name in chosen
             }
-            if rows and _has_error_values(content):
+            if content.startswith(OLD_WORKBOOK):
+                _put_error_values(content, rows)
+            elif rows and _has_error_values(content):
                 rows = _rows_with_error_values(content, rows)
-    except (CalamineError, zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+    except (CalamineError, XLRDError, zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
         raise UnreadableError(str(error)) from error
     return {name: table_of_rows(name, rows[name], header_row) if name in rows else None for name in names}
 
@@ -111,20 +246,31 @@ def _rows_with_error_values(content: bytes, rows: dict[str, list[list[Any]]]) ->
     return rows
 
 
-def read_csv(content: bytes, header_row: int) -> RawTable:
+def _put_error_values(content: bytes, rows: dict[str, list[list[Any]]]) -> None:
+    """Put the names of error values, which calamine gives as empty, into the ``rows`` of an old workbook."""
+    with xlrd.open_workbook(file_contents=content, on_demand=True, logfile=io.StringIO()) as workbook:
+        for name, sheet in rows.items():
+            page = workbook.sheet_by_name(name)
+            for row in range(page.nrows):
+                for column, kind in enumerate(page.row_types(row)):
+                    if kind == xlrd.XL_CELL_ERROR:
+                        sheet[row][column] = xlrd.error_text_from_code[int(page.cell_value(row, column))]
+
+
+def read_csv(content: bytes, header_row: int, delimiter: str = ",") -> RawTable:
     """Return a CSV file in UTF-8 (with or without a byte order mark) as a table.
 
     The rows up to the header are lines. A row with more or fewer cells than the header is left out and
     becomes a problem of the table. Raises UnreadableError.
     """
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n", header_row)
+    lines = io.BytesIO(content)
+    top = [lines.readline() for _ in range(header_row)]
     try:
-        header = next(csv.reader([lines[header_row - 1].decode()]), []) if len(lines) >= header_row else []
+        header = next(csv.reader([top[-1].decode("utf-8-sig").rstrip("\r\n")], delimiter=delimiter), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableError(str(error)) from error
-    body = lines[header_row] if len(lines) > header_row else b""
     try:
-        table, ragged = _read_rows(body, len(header))
+        table, ragged = _read_rows(content, lines.tell(), len(header), delimiter)
     except pa.ArrowInvalid as error:
         raise UnreadableError(" ".join(str(error).split())) from error
     numbers = np.arange(1, table.num_rows + len(ragged) + 1)
@@ -145,12 +291,14 @@ def read_csv(content: bytes, header_row: int) -> RawTable:
     )
 
 
-def _read_rows(body: bytes, width: int) -> tuple[pa.Table, list[Any]]:
-    """Return the rows of CSV text with ``width`` cells, and those with another number of them."""
+def _read_rows(content: bytes, start: int, width: int, delimiter: str) -> tuple[pa.Table, list[Any]]:
+    """Return the rows from ``start`` of CSV text on with ``width`` cells, and those with another number of them."""
+    body = memoryview(content)[start:]  # a view: a large file is not held twice
     names = [f"{position}" for position in range(width)]
     if not body or not names:
         return pa.table({name: pa.array([], pa.string()) for name in names}), []
     ragged: list[Any] = []
+    quotes = content.find(b'"', start) >= 0
 
     def leave_out(row: Any) -> str:
         ragged.append(row)
@@ -159,10 +307,13 @@ def _read_rows(body: bytes, width: int) -> tuple[pa.Table, list[Any]]:
     def read(use_threads: bool) -> pa.Table:
         ragged.clear()
         return pa.csv.read_csv(
-            pa.BufferReader(body),
+            pa.BufferReader(pa.py_buffer(body)),
             pa.csv.ReadOptions(column_names=names, use_threads=use_threads),
             pa.csv.ParseOptions(
-                newlines_in_values=b'"' in body, ignore_empty_lines=False, invalid_row_handler=leave_out
+                delimiter=delimiter,
+                newlines_in_values=quotes,
+                ignore_empty_lines=False,
+                invalid_row_handler=leave_out,
             ),
             pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]

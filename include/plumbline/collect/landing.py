@@ -52,6 +52,7 @@ SCHEMAS = {
             "landed_at": TIME,
             "known_from": TIME,
             "status": pa.string(),
+            "bookmark": pa.string(),
         }
     ),
     "submissions": pa.schema(
@@ -144,6 +145,10 @@ class Ledger:
     """File name to content_sha256 of the delivery of that name that landed last."""
     contents: set[str] = field(default_factory=set)
     """content_sha256 of the submission that landed last, for each reporter, data set, period and scope."""
+    bookmarks: dict[str, str | None] = field(default_factory=dict)
+    """File name to the bookmark of the delivery of that name that landed last."""
+    bookmark: str | None = None
+    """The bookmark that landed last: how far a source without files has been read."""
 
     def has(self, delivery: Delivery) -> bool:
         """Say whether ``delivery`` has landed before.
@@ -154,6 +159,12 @@ class Ledger:
         if delivery.received_at is not None:
             return (delivery.file_name, delivery.received_at, delivery.content_sha256) in self.enveloped
         return self.latest.get(delivery.file_name) == delivery.content_sha256
+
+    def has_version(self, file_name: str, bookmark: str | None, received_at: datetime | None) -> bool:
+        """Say whether this version of a file has landed, with this envelope, before its content is fetched."""
+        if bookmark is None or self.bookmarks.get(file_name) != bookmark:
+            return False
+        return received_at is None or (file_name, received_at, self.latest[file_name]) in self.enveloped
 
 
 def batches(settings: Settings) -> list[Path]:
@@ -172,20 +183,24 @@ def read_ledger(settings: Settings, source: str) -> Ledger:
     con.execute("set timezone = 'UTC'")
 
     def read(table: str, columns: str, rest: str = "") -> list[tuple[Any, ...]]:
+        con.register("empty", SCHEMAS[table].empty_table())  # with columns that older batches lack
         files = [str(folder / f"{table}.parquet") for folder in folders]
-        query = f"select {columns} from read_parquet($files) where source = $source {rest}"
+        rows = "(from empty union all by name from read_parquet($files, union_by_name = true))"
+        query = f"select {columns} from {rows} where source = $source {rest}"
         return con.execute(query, {"files": files, "source": source}).fetchall()
 
-    landed = read("deliveries", "file_name, received_at, content_sha256", "order by landed_at")
+    landed = read("deliveries", "file_name, received_at, content_sha256, bookmark", "order by landed_at")
     latest = read(
         "submissions",
         "arg_max(content_sha256, landed_at)",
         "group by data_set, reporter, period, scope",
     )
     return Ledger(
-        enveloped={(file_name, received_at, content) for file_name, received_at, content in landed},
-        latest={file_name: content for file_name, _, content in landed},
+        enveloped={(file_name, received_at, content) for file_name, received_at, content, _ in landed},
+        latest={file_name: content for file_name, _, content, _ in landed},
         contents={content for (content,) in latest},
+        bookmarks={file_name: bookmark for file_name, _, _, bookmark in landed},
+        bookmark=next((bookmark for *_, bookmark in reversed(landed) if bookmark), None),
     )
 
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from plumbline.collect import files, sql
 from plumbline.collect.check import check
-from plumbline.collect.contract import Source, carried_data_sets, load_source
+from plumbline.collect.connection import Connections, from_environment
+from plumbline.collect.contract import carried_data_sets, load_source
 from plumbline.collect.delivery import Delivery
 from plumbline.collect.desk import Desk
-from plumbline.collect.landing import Batch, Ledger, collecting, land, release_moments
+from plumbline.collect.landing import Batch, collecting, land, release_moments
 from plumbline.collect.messages import load_messages
 from plumbline.domain import load_domain
+from plumbline.errors import PlumblineError
 from plumbline.printed import load_printed_words
 from plumbline.rules import load_rules
 from plumbline.settings import Settings
-
-KINDS: dict[str, Callable[[Settings, Source, Ledger], Iterator[Delivery]]] = {
-    "files": files.deliveries,
-    "sql": sql.deliveries,
-}
-"""How each kind of source is asked for what has not landed."""
 
 DELIVERIES_AT_ONCE = 500
 BYTES_AT_ONCE = 256 * 2**20
@@ -61,12 +56,15 @@ class CollectResult:
         )
 
 
-def collect(settings: Settings, source: str, landed_at: datetime) -> CollectResult:
+def collect(
+    settings: Settings, source: str, landed_at: datetime, connections: Connections = from_environment
+) -> CollectResult:
     """Take what ``source`` delivers, check it, and land what has not landed before.
 
-    ``landed_at`` is the time of this run, with an offset from UTC. What is wrong with a submission is
-    in its receipt and is no error here. Raises StopTheRun when the domain's files or the contract are
-    wrong, TryAgain when the source is away or is being collected by another process.
+    ``landed_at`` is the time of this run, with an offset from UTC; ``connections`` knows the contract's
+    connection by its id. What is wrong with a submission is in its receipt and is no error here. Raises
+    StopTheRun when the domain's files or the contract are wrong, TryAgain when the source is away or is
+    being collected by another process; what had come before the error has landed.
     """
     if landed_at.tzinfo is None:
         raise ValueError("landed_at has no offset from UTC")
@@ -80,7 +78,7 @@ def collect(settings: Settings, source: str, landed_at: datetime) -> CollectResu
     result = CollectResult(source)
     desk = None
     with collecting(settings, source) as ledger:
-        for deliveries in _batches(KINDS[contract.kind](settings, contract, ledger)):
+        for deliveries in _batches(contract.deliveries(settings, ledger, connections)):
             desk = desk or Desk(domain, contract, carried, rules, messages, printed_words)
             batch = check(desk, deliveries, landed_at, last_release)
             folder = land(settings, source, landed_at, batch)
@@ -92,11 +90,16 @@ def collect(settings: Settings, source: str, landed_at: datetime) -> CollectResu
 def _batches(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
     batch: list[Delivery] = []
     size = 0
-    for delivery in deliveries:
-        if batch and (len(batch) == DELIVERIES_AT_ONCE or size + len(delivery.content) > BYTES_AT_ONCE):
+    try:
+        for delivery in deliveries:
+            if batch and (len(batch) == DELIVERIES_AT_ONCE or size + len(delivery.content) > BYTES_AT_ONCE):
+                yield batch
+                batch, size = [], 0
+            batch.append(delivery)
+            size += len(delivery.content)
+    except PlumblineError:  # the source went away: what came before has come
+        if batch:
             yield batch
-            batch, size = [], 0
-        batch.append(delivery)
-        size += len(delivery.content)
+        raise
     if batch:
         yield batch

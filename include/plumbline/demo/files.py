@@ -20,6 +20,7 @@ from pathlib import Path
 import openpyxl
 
 from plumbline.collect.contract import Carried, Place, Source
+from plumbline.collect.kinds import sql
 from plumbline.demo.parcels import Parcel, Row
 from plumbline.demo.tree import Tree
 
@@ -30,11 +31,11 @@ Record = dict[str, Cell]
 
 def write_source(inbox: Path, source: Source, carried: Sequence[Carried], tree: Tree, sent: Sequence[Parcel]) -> None:
     """Write what a source has sent: a database, or files with the manifest that says when each came."""
-    if source.connection:
+    if isinstance(source, sql.Contract):
         records = [record for parcel in sent for record in _sheets(source, carried, tree, parcel)[None]]
-        _write_database(inbox / source.connection, str(source.table), records)
+        _write_database(inbox / str(source.database), str(source.table), records)
         return
-    folder = inbox / (source.path or source.source)
+    folder = inbox / (getattr(source, "path", None) or source.source)
     manifest: list[Record] = []
     for parcel in sent:
         path = folder / parcel.file_name

@@ -213,7 +213,7 @@ def test_a_row_per_indicator_says_where_each_cell_stood(place: Place) -> None:
 PLATFORM = {
     "kind": "sql",
     "files": None,
-    "connection": "platform.sqlite",
+    "database": "platform.sqlite",
     "table": "monthly",
     "header_row": None,
     "period": {"column": "month"},

@@ -1,0 +1,128 @@
+"""Rows of a source that has no files, kept on disk until all are there; what lands is what has changed.
+
+Rows of the same unit, period and office belong together, on whatever page or in whatever batch they came: a
+submission's content is all of them, and when one of them has changed they all land again.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+
+from plumbline.collect.contract import Source, normalised
+from plumbline.collect.delivery import Delivery, RawTable
+from plumbline.collect.landing import Ledger
+
+ROWS_AT_ONCE = 50_000
+
+
+class Extract:
+    """The rows that a source gave in one run, in a database on disk that is gone afterwards."""
+
+    def __init__(self, source: Source, ledger: Ledger) -> None:
+        self._source, self._ledger = source, ledger
+        self._folder = tempfile.TemporaryDirectory()
+        self._con = duckdb.connect(Path(self._folder.name, "extract.duckdb"), config={"memory_limit": "1GB"})
+        self._con.execute("create table extract (row bigint)")
+        self._header: list[str] = []
+        self._places: dict[tuple[str, int], int] = {}
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._con.close()
+        self._folder.cleanup()
+
+    def add(self, header: Sequence[str], columns: Sequence[pa.Array]) -> None:
+        """Add rows, as text by column; a column that was not there before is empty in the rows before."""
+        if not columns:
+            return
+        names = []
+        for position, name in enumerate(header):
+            key = (name, header[:position].count(name))  # a query may give two columns one name
+            if key not in self._places:
+                self._places[key] = len(self._header)
+                self._con.execute(f"alter table extract add column c{len(self._header)} varchar")
+                self._header.append(name)
+            names.append(f"c{self._places[key]}")
+        numbers = pa.array(range(self._rows, self._rows + len(columns[0])), pa.int64())
+        self._rows += len(numbers)
+        self._con.register("rows", pa.Table.from_arrays([numbers, *columns], names=["row", *names]))
+        self._con.execute("insert into extract by name from rows")
+        self._con.unregister("rows")
+
+    def parts(self) -> int:
+        """Return how many deliveries there will be: one for about 50,000 rows of submissions that have changed."""
+        latest = pa.table({"content": pa.array(sorted(self._ledger.contents), pa.string())})
+        self._con.register("latest", latest)
+        self._con.execute(f"create or replace table changed as {self._changed_sql()}")
+        ((parts,),) = self._con.execute("select coalesce(max(part) + 1, 0) from changed").fetchall()
+        return int(parts)
+
+    def deliveries(self, name: str, bookmark: str | None = None) -> Iterator[Delivery]:
+        """Yield what is not the latest of its submission yet, as CSV files ``name``.
+
+        The last one carries ``bookmark``: it is known as soon as all of them have landed, and not before.
+        """
+        parts = self.parts()
+        for part in range(parts):
+            file_name = f"{name}{f'-{part + 1}' if part else ''}.csv"
+            delivery = self._delivery(part, file_name, bookmark if part == parts - 1 else None)
+            if not self._ledger.has(delivery):
+                yield delivery
+
+    def _changed_sql(self) -> str:
+        """Return the query for the rows of submissions that are not the latest, with ``content`` and ``part``.
+
+        A content's hash is over all cells of all its rows, and so identifies the submission as well.
+        """
+        positions = {normalised(name): position for position, name in enumerate(self._header)}
+        keys = [
+            f"coalesce(c{positions[column]}, '')"
+            for role, column in self._source.role_columns.items()
+            if role in ("_unit", "_period", "_office") and column in positions
+        ]
+        cells = ", ".join(f"coalesce(c{position}, '')" for position in range(len(self._header))) or "''"
+        return f"""
+            with hashed as (
+                select *, concat_ws('\x1f', '', {", ".join(keys) or "''"}) as key,
+                    sha256(concat_ws('\x1f', {cells})) as row_hash
+                from extract
+            ), submission as (
+                select key, sha256(string_agg(row_hash, ',' order by row_hash)) as content from hashed group by key
+            )
+            select * exclude (key, row_hash, row), (rank() over (order by key) - 1) // {ROWS_AT_ONCE} as part
+            from hashed join submission using (key)
+            where content not in (select content from latest)
+            order by part, key, row_hash
+        """
+
+    def _delivery(self, part: int, file_name: str, bookmark: str | None) -> Delivery:
+        rows: pa.Table = self._con.sql(f"select * exclude (part) from changed where part = {part}").to_arrow_table()
+        kept = rows.drop_columns("content").rename_columns(self._header)
+        content = io.BytesIO()
+        pa.csv.write_csv(kept, content)
+        return Delivery(
+            file_name=file_name,
+            content=content.getvalue(),
+            format="csv",
+            sender=self._source.sender.value if self._source.sender else None,
+            bookmark=bookmark,
+            table=RawTable(
+                sheet=None,
+                header=list(self._header),
+                columns=[column.combine_chunks() for column in kept.columns],
+                row_numbers=pa.array(range(2, len(rows) + 2), pa.int32()),
+                contents=rows["content"].combine_chunks(),
+            ),
+        )

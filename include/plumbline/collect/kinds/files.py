@@ -1,0 +1,254 @@
+"""Kind ``files``: the files of a folder, here or wherever fsspec reaches, with a manifest of when each came."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import field_validator, model_validator
+
+from plumbline.collect.connection import Connection, Connections, reaching
+from plumbline.collect.contract import Source
+from plumbline.collect.delivery import Delivery, Format, Problem
+from plumbline.collect.envelope import parse_time
+from plumbline.collect.landing import Ledger
+from plumbline.errors import StopTheRun, TryAgain
+from plumbline.settings import Settings
+
+FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".xlsx": "xlsx",
+    ".xls": "xls",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+MANIFEST_COLUMNS = ["file_name", "received_at", "sender"]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What a manifest says about a file."""
+
+    received_at: datetime
+    sender: str | None
+
+
+class Contract(Source):
+    """A source that is a folder of files."""
+
+    has_files: ClassVar[bool] = True
+
+    kind: Literal["files"]
+    path: str | None = None
+    """The folder: below the inbox (when not given, under the source's name), or any address that fsspec knows."""
+    files: str
+    """Which files of the folder, as a glob; the ending says the format."""
+
+    @field_validator("path")
+    @classmethod
+    def _has_no_password(cls, path: str | None) -> str | None:
+        if path and "://" in path and urlsplit(path).password:
+            raise ValueError("a password has no place in a contract: give the id of a connection instead")
+        return path
+
+    @model_validator(mode="after")
+    def _a_connection_leads_somewhere(self) -> Self:
+        if self.connection and not (self.path and "://" in self.path):
+            raise ValueError("a connection needs a path with an address, such as s3://bucket/folder")
+        return self
+
+    def deliveries(self, settings: Settings, ledger: Ledger, connections: Connections) -> Iterator[Delivery]:
+        """Yield the files that have not landed, in the order of their names.
+
+        Files are named by their path below the folder. A manifest with rows that cannot be used comes first,
+        as a delivery of its own. A remote file that says by tag, or by time and size, that it is what has
+        landed is not fetched. Raises TryAgain when the folder is not there, StopTheRun when a file's ending
+        is no known format.
+        """
+        connection = connections(self.connection) if self.connection else None
+        with reaching(self.source, self.path or "", connection):
+            folder = _Folder.at(self.path or self.source, settings, connection)
+            folder.must_be_there(self.source)
+        manifest = self.envelope.manifest if self.envelope else None
+        envelopes: dict[str, Envelope] = {}
+        if manifest:
+            with reaching(self.source, f"{self.path}/{manifest}", connection):
+                content = folder.read_if_there(manifest)
+            envelopes, unusable = read_manifest(manifest, content)
+            if unusable and not ledger.has(unusable):
+                yield unusable
+        with reaching(self.source, self.path or "", connection):
+            names = folder.names(self.files)
+        for name in names:
+            if name == manifest or name.rpartition("/")[2].startswith((".", "~$")):
+                continue  # the last is what Excel leaves beside a workbook that is open
+            envelope = envelopes.get(name)
+            with reaching(self.source, f"{self.path}/{name}", connection):
+                version = folder.version(name)
+                if ledger.has_version(name, version, envelope.received_at if envelope else None):
+                    continue
+                content = folder.read(name)
+            delivery = self._delivery(name, content, version, envelope)
+            if not ledger.has(delivery):
+                yield delivery
+
+    def _delivery(self, name: str, content: bytes, version: str | None, envelope: Envelope | None) -> Delivery:
+        ending = re.search(r"\.[^./]*$", name.lower())
+        file_format = FORMATS.get(ending.group()) if ending else None
+        if file_format is None:
+            raise StopTheRun(
+                f"source {self.source}: {name} matches {self.files}, but only {', '.join(FORMATS)} can be read"
+            )
+        problems = []
+        manifest = self.envelope.manifest if self.envelope else None
+        if manifest and envelope is None:
+            problems.append(Problem("not_in_manifest", {"file": name, "manifest": manifest}, severity="warning"))
+        sender = None
+        if self.sender and self.sender.manifest:
+            sender = envelope.sender if envelope else None
+        elif self.sender:
+            sender = self.sender.for_file(name)
+        if self.sender and sender is None:
+            problems.append(Problem("sender_missing", {"file": name}))
+        return Delivery(
+            file_name=name,
+            content=content,
+            format=file_format,
+            received_at=envelope.received_at if envelope else None,
+            sender=sender,
+            problems=tuple(problems),
+            bookmark=version,
+        )
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder of some file system; names are paths below it."""
+
+    system: fsspec.AbstractFileSystem
+    root: str
+    found: dict[str, dict[str, Any]]
+    """What the last listing said of each file."""
+
+    @classmethod
+    def at(cls, path: str, settings: Settings, connection: Connection | None) -> _Folder:
+        """Return the folder at a path below the inbox, or at an address."""
+        address = path if "://" in path else str(settings.inbox / path)
+        options = _options(address, connection) if connection else {}
+        # Nothing is remembered from one run to the next: a worker may live for weeks.
+        system, root = fsspec.url_to_fs(address, skip_instance_cache=True, use_listings_cache=False, **options)
+        return cls(system, root.rstrip("/"), {})
+
+    def must_be_there(self, source: str) -> None:
+        """Raise TryAgain if a folder is missing that can be; an object store has no folders, only names."""
+        if isinstance(self.system, LocalFileSystem) and not self.system.isdir(self.root):
+            raise TryAgain(f"{self.root}, where source {source} has its files, is not there")
+
+    def names(self, pattern: str) -> list[str]:
+        """Return the names of the files that match a glob, sorted."""
+        found = self.system.glob(f"{self.root}/{pattern}", detail=True)
+        self.found.update(
+            {path.removeprefix(f"{self.root}/"): about for path, about in found.items() if about["type"] == "file"}
+        )
+        return sorted(self.found)
+
+    def version(self, name: str) -> str | None:
+        """Return what a remote system says that tells one version of a file from another; None if it says nothing."""
+        if isinstance(self.system, LocalFileSystem):
+            return None  # its content costs no more to read, and is the truth
+        about = self.found[name]
+        if about.get("size") is None:
+            about = self.system.info(f"{self.root}/{name}")
+        tag = about.get("ETag") or about.get("etag")
+        time = about.get("mtime") or about.get("LastModified") or about.get("last_modified")
+        if tag is None and time is None:
+            return None
+        return f"{tag or time} {about.get('size')}"
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        content: bytes = self.system.cat_file(f"{self.root}/{name}")
+        return content
+
+    def read_if_there(self, name: str) -> bytes | None:
+        """Return a file's content, None when there is no such file."""
+        try:
+            return self.read(name)
+        except FileNotFoundError:
+            return None
+
+
+def _options(address: str, connection: Connection) -> dict[str, Any]:
+    """Return a connection as options of fsspec's file system; its ``extra`` has them by their own names."""
+    protocol = urlsplit(address).scheme
+    options = {key: value for key, value in connection.extra.items() if key != "host_key"}
+    if protocol in ("http", "https"):
+        import aiohttp
+
+        if connection.login:
+            login = aiohttp.BasicAuth(connection.login, connection.password)
+            options["client_kwargs"] = {"auth": login, **options.get("client_kwargs", {})}
+        elif connection.password:
+            options["headers"] = {"Authorization": f"Bearer {connection.password}", **options.get("headers", {})}
+        return options
+    names = {"s3": ("key", "secret"), "s3a": ("key", "secret")}.get(protocol, ("username", "password"))
+    options |= {name: said for name, said in zip(names, (connection.login, connection.password), strict=True) if said}
+    if names[0] == "username" and not urlsplit(address).hostname:
+        options |= {"host": connection.host, **({"port": connection.port} if connection.port else {})}
+    if "host_key" in connection.extra:
+        options["host_key_policy"] = _only(connection.extra["host_key"])
+    return options
+
+
+def _only(host_key: str) -> Any:
+    """Return paramiko's policy to talk to a server with this public key (``ssh-ed25519 AAAA…``) and to no other."""
+    import paramiko
+
+    class Only(paramiko.MissingHostKeyPolicy):
+        def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+            if f"{key.get_name()} {key.get_base64()}" != " ".join(host_key.split()[:2]):
+                raise paramiko.BadHostKeyException(hostname, key, key)
+
+    return Only()
+
+
+def read_manifest(name: str, content: bytes | None) -> tuple[dict[str, Envelope], Delivery | None]:
+    """Return envelopes by file name, and the manifest as a delivery if a row of it cannot be used.
+
+    When a file is listed twice, the row with the later ``received_at`` counts. A manifest that is
+    missing (None) has no rows: its files count as received when they land.
+    """
+    if content is None:
+        return {}, None
+    envelopes: dict[str, Envelope] = {}
+    problems = []
+    rows = csv.reader(content.decode("utf-8-sig", errors="replace").splitlines())
+    header = next(rows, [])
+    for number, row in enumerate(rows, start=2):
+        if not any(row):
+            continue
+        try:
+            if header != MANIFEST_COLUMNS:
+                raise ValueError(f"the header is not {','.join(MANIFEST_COLUMNS)}")  # noqa: TRY301
+            file_name, received_at, sender = row
+            found = Envelope(parse_time(received_at), sender or None)
+        except ValueError as error:
+            values = {"row": str(number), "reason": str(error)}
+            problems.append(Problem("unreadable_manifest_row", values, cell=f"A{number}"))
+            continue
+        known = envelopes.get(file_name)
+        if known is None or known.received_at <= found.received_at:
+            envelopes[file_name] = found
+    if not problems:
+        return envelopes, None
+    return envelopes, Delivery(name, content, format=None, problems=tuple(problems))

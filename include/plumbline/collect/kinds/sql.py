@@ -1,0 +1,141 @@
+"""Kind ``sql``: a table or query of a database; what lands is what is new or has changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+import sqlalchemy
+from pydantic import field_validator, model_validator
+from sqlalchemy.exc import ArgumentError, CompileError, DataError, InvalidRequestError, ProgrammingError
+
+from plumbline.collect.connection import Connection, Connections, reaching
+from plumbline.collect.contract import Source
+from plumbline.collect.delivery import Delivery
+from plumbline.collect.extract import ROWS_AT_ONCE, Extract
+from plumbline.collect.formats import cell_text
+from plumbline.collect.landing import Ledger
+from plumbline.errors import StopTheRun
+from plumbline.settings import Settings
+
+DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql", "mssql": "mssql+pymssql"}
+"""SQLAlchemy's name for what Airflow calls a connection's type, where they differ."""
+
+_REFUSALS = (ArgumentError, CompileError, DataError, InvalidRequestError, ProgrammingError)
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "Decimal": Decimal,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "str": str,
+}
+"""How the last value of the column that a source is read by is read again, by its type."""
+
+
+class Contract(Source):
+    """A source that is a table, or a query, of a database."""
+
+    kind: Literal["sql"]
+    database: str | None = None
+    """Where there is no connection: an SQLite file below the inbox, or an SQLAlchemy address without a password."""
+    table: str | None = None
+    """A table or view, ``schema.table`` where it needs its schema."""
+    query: str | None = None
+    incremental: str | None = None
+    """The column that only grows (a serial number, a time of change): rows below its last value are not asked for."""
+
+    @field_validator("database")
+    @classmethod
+    def _has_no_password(cls, database: str | None) -> str | None:
+        if database and "://" in database and sqlalchemy.make_url(database).password:
+            raise ValueError("a password has no place in a contract: give the id of a connection instead")
+        return database
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if (self.connection is None) == (self.database is None):
+            raise ValueError("kind sql has one of connection, database")
+        if (self.table is None) == (self.query is None):
+            raise ValueError("kind sql has one of table, query")
+        if self.incremental and self.layout == "row_per_indicator":
+            raise ValueError("incremental: a submission of several rows may not come in parts; leave it out")
+        return self
+
+    def deliveries(self, settings: Settings, ledger: Ledger, connections: Connections) -> Iterator[Delivery]:
+        """Yield what is not the latest of its submission yet, in extracts of about 50,000 rows, kept as CSV.
+
+        The rows are streamed to disk. Raises TryAgain when the database is away, StopTheRun when it
+        refuses what it is asked.
+        """
+        connection = connections(self.connection) if self.connection else None
+        with Extract(self, ledger) as extract:
+            with reaching(self.source, "the database", connection, _REFUSALS):
+                last = self._stream(settings, connection, self._last(ledger), extract)
+            bookmark = None if last is None else json.dumps([self.incremental, type(last).__name__, str(last)])
+            yield from extract.deliveries(self.table or "query", bookmark)
+
+    def _last(self, ledger: Ledger) -> Any:
+        """Return up to where the incremental column has landed; None when it is another one than then."""
+        column, kind, text = json.loads(ledger.bookmark or "[null, null, null]")
+        return _READERS[kind](text) if column and column == self.incremental else None
+
+    def _stream(self, settings: Settings, connection: Connection | None, last: Any, extract: Extract) -> Any:
+        """Put the database's rows into ``extract``; return the last value of the column they are read by."""
+        engine = sqlalchemy.create_engine(self._address(settings, connection), poolclass=sqlalchemy.NullPool)
+        with engine.connect() as database:
+            options = {"stream_results": True, "max_row_buffer": ROWS_AT_ONCE}
+            result = database.execution_options(**options).execute(self._statement(last))
+            header = list(map(str, result.keys()))
+            if self.incremental and self.incremental not in header:
+                raise StopTheRun(f"source {self.source}: incremental: there is no column {self.incremental}: {header}")
+            for rows in result.partitions(ROWS_AT_ONCE):
+                extract.add(header, _texts(rows, len(header)))
+                if self.incremental:
+                    values = [row[header.index(self.incremental)] for row in rows]
+                    last = max((value for value in [last, *values] if value is not None), default=None)
+        if last is not None and type(last).__name__ not in _READERS:
+            raise StopTheRun(f"source {self.source}: incremental: {self.incremental} is neither a number nor a time")
+        return last
+
+    def _address(self, settings: Settings, connection: Connection | None) -> sqlalchemy.URL:
+        if connection is None:
+            database = self.database or ""
+            if "://" in database:
+                return sqlalchemy.make_url(database)
+            return sqlalchemy.make_url(f"sqlite:///file:{settings.inbox / database}?mode=ro&uri=true")
+        scheme = connection.extra.get("sqlalchemy_scheme", DRIVERS.get(connection.conn_type, connection.conn_type))
+        options = {name: value for name, value in connection.extra.items() if isinstance(value, str)}
+        options.pop("sqlalchemy_scheme", None)
+        return sqlalchemy.URL.create(
+            scheme,
+            connection.login or None,
+            connection.password or None,
+            connection.host or None,
+            connection.port,
+            connection.schema or None,
+            options,
+        )
+
+    def _statement(self, last: Any) -> sqlalchemy.Executable:
+        """Return the query, from ``last`` on: rows that share the last value may have come later than the others."""
+        if self.query:
+            rows: sqlalchemy.FromClause = sqlalchemy.text(self.query).columns().subquery("extract")
+        else:
+            schema, _, table = str(self.table).rpartition(".")
+            rows = sqlalchemy.table(table, schema=schema or None)
+        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(rows)
+        if last is None:
+            return sqlalchemy.text(self.query) if self.query else statement
+        aware = sqlalchemy.DateTime(timezone=getattr(last, "tzinfo", None) is not None)
+        value = sqlalchemy.literal(last, aware if isinstance(last, datetime) else None)
+        return statement.where(sqlalchemy.column(str(self.incremental)) >= value)
+
+
+def _texts(rows: Sequence[Sequence[Any]], width: int) -> list[pa.Array]:
+    return [pa.array([cell_text(row[position]) for row in rows], pa.string()) for position in range(width)]
