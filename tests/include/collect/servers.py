@@ -36,6 +36,7 @@ def free_port() -> int:
 class Asked:
     """A request as the server saw it."""
 
+    method: str
     path: str
     parameters: dict[str, str]
     headers: dict[str, str]
@@ -65,7 +66,7 @@ def http_server() -> Iterator[HttpServer]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            asked = Asked(parts.path, dict(parse_qsl(parts.query)), dict(self.headers), body)
+            asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), dict(self.headers), body)
             server.asked.append(asked)
             answer = server.answer(asked)
             time.sleep(answer.seconds)

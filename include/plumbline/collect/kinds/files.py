@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,7 +79,6 @@ class Contract(Source):
         connection = connections(self.connection) if self.connection else None
         with reaching(self.source, self.path or "", connection):
             folder = _Folder.at(self.path or self.source, settings, connection)
-            folder.must_be_there(self.source)
         manifest = self.envelope.manifest if self.envelope else None
         envelopes: dict[str, Envelope] = {}
         if manifest:
@@ -88,7 +88,7 @@ class Contract(Source):
             if unusable and not ledger.has(unusable):
                 yield unusable
         with reaching(self.source, self.path or "", connection):
-            names = folder.names(self.files)
+            names = folder.names(self.files, self.source)
         for name in names:
             if name == manifest or name.rpartition("/")[2].startswith((".", "~$")):
                 continue  # the last is what Excel leaves beside a workbook that is open
@@ -146,17 +146,22 @@ class _Folder:
         address = path if "://" in path else str(settings.inbox / path)
         options = _options(address, connection) if connection else {}
         # Nothing is remembered from one run to the next: a worker may live for weeks.
-        system, root = fsspec.url_to_fs(address, skip_instance_cache=True, use_listings_cache=False, **options)
+        system, root = fsspec.url_to_fs(address, skip_instance_cache=True, **options)
         return cls(system, root.rstrip("/"), {})
 
-    def must_be_there(self, source: str) -> None:
-        """Raise TryAgain if a folder is missing that can be; an object store has no folders, only names."""
-        if isinstance(self.system, LocalFileSystem) and not self.system.isdir(self.root):
-            raise TryAgain(f"{self.root}, where source {source} has its files, is not there")
+    def names(self, pattern: str, source: str) -> list[str]:
+        """Return the names of the files that match a glob, sorted.
 
-    def names(self, pattern: str) -> list[str]:
-        """Return the names of the files that match a glob, sorted."""
-        found = self.system.glob(f"{self.root}/{pattern}", detail=True)
+        A pattern that is a name needs no listing. Raises TryAgain when the folder is not there.
+        """
+        if not glob.has_magic(pattern):
+            return [pattern]
+        try:
+            found = self.system.glob(f"{self.root}/{pattern}", detail=True)
+            if not found:
+                self.system.ls(self.root)  # a glob does not tell an empty folder from none, or from a closed one
+        except FileNotFoundError:
+            raise TryAgain(f"{self.root}, where source {source} has its files, is not there") from None
         self.found.update(
             {path.removeprefix(f"{self.root}/"): about for path, about in found.items() if about["type"] == "file"}
         )
@@ -166,9 +171,12 @@ class _Folder:
         """Return what a remote system says that tells one version of a file from another; None if it says nothing."""
         if isinstance(self.system, LocalFileSystem):
             return None  # its content costs no more to read, and is the truth
-        about = self.found[name]
+        about = self.found.get(name, {})
         if about.get("size") is None:
-            about = self.system.info(f"{self.root}/{name}")
+            try:
+                about = self.system.info(f"{self.root}/{name}")
+            except FileNotFoundError:  # as fsspec calls any refusal of a web server; reading the file tells which
+                return None
         tag = about.get("ETag") or about.get("etag")
         time = about.get("mtime") or about.get("LastModified") or about.get("last_modified")
         if tag is None and time is None:

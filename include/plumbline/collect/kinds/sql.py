@@ -125,7 +125,7 @@ class Contract(Source):
     def _statement(self, last: Any) -> sqlalchemy.Executable:
         """Return the query, from ``last`` on: rows that share the last value may have come later than the others."""
         if self.query:
-            rows: sqlalchemy.FromClause = sqlalchemy.text(self.query).columns().subquery("extract")
+            rows: sqlalchemy.FromClause = sqlalchemy.text(self.query.rstrip("; \n")).columns().subquery("extract")
         else:
             schema, _, table = str(self.table).rpartition(".")
             rows = sqlalchemy.table(table, schema=schema or None)

@@ -1,0 +1,326 @@
+"""Files of every format land the same, from a folder or from a server, and are fetched once."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import openpyxl
+import pandas as pd
+import pytest
+import xlwt
+
+from plumbline.errors import StopTheRun, TryAgain
+from tests.include.collect.kinds.conftest import Contracts
+from tests.include.collect.place import LANDED_AT, Place
+from tests.include.collect.servers import LOGIN, PASSWORD, Answer, Asked, HttpServer, SftpServer, s3_server, sftp_server
+
+ROWS = [
+    {"month": "2024-01", "unit": "V11", "cases": 5, "settled": 4},
+    {"month": "2024-01", "unit": "V12", "cases": 7, "settled": 7},
+]
+CSV = "month,unit,cases,settled\n2024-01,V11,5,4\n2024-01,V12,7,7\n"
+LATER = CSV.replace("V11,5", "V11,6")
+
+
+def xlsx(rows: list[dict[str, Any]]) -> bytes:
+    book = openpyxl.Workbook()
+    page = book.active
+    assert page is not None
+    for row in [list(rows[0]), *(list(row.values()) for row in rows)]:
+        page.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def xls(rows: list[dict[str, Any]]) -> bytes:
+    book = xlwt.Workbook()
+    page = book.add_sheet("a")
+    for number, row in enumerate([list(rows[0]), *(list(row.values()) for row in rows)]):
+        for column, cell in enumerate(row):
+            if str(cell).startswith("#"):
+                page.row(number).set_cell_error(column, cell)
+            else:
+                page.write(number, column, cell)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def parquet(rows: list[dict[str, Any]]) -> bytes:
+    content = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(content)
+    return content.getvalue()
+
+
+def text(rows: list[dict[str, Any]], mark: str) -> bytes:
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "".join(mark.join(map(str, line)) + "\n" for line in lines).encode()
+
+
+FORMATS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
+    "csv": lambda rows: text(rows, ","),
+    "tsv": lambda rows: text(rows, "\t"),
+    "xlsx": xlsx,
+    "xls": xls,
+    "json": lambda rows: json.dumps({"made": "today", "rows": rows}, ensure_ascii=False).encode(),
+    "jsonl": lambda rows: "\n".join(json.dumps(row) for row in rows).encode(),
+    "parquet": parquet,
+}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_of_any_format_lands_the_same(place: Place, contract: Contracts, ending: str) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending](ROWS))
+    assert place.collect("platform").accepted == 2
+    assert place.landed("cells/mediation/2024-01", "reporter, cases, settled", "1") == [
+        ("V11", Decimal(5), Decimal(4)),
+        ("V12", Decimal(7), Decimal(7)),
+    ]
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).deliveries == 0
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl", "parquet", "xls", "xlsx"])
+def test_a_cell_that_is_no_count_is_returned_whatever_the_format(
+    place: Place, contract: Contracts, ending: str
+) -> None:
+    contract("platform", kind="files", files="*")
+    rows = [row | {"cases": cases} for row, cases in zip(ROWS, ["５", "7"], strict=True)]
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending](rows))
+    result = place.collect("platform")
+    assert (result.accepted, result.returned) == (1, 1)
+    ((cell, code, would_be),) = place.lines()
+    assert (cell[0], code, would_be) == ("C", "not_a_number", "5")
+
+
+def test_an_error_value_in_an_old_workbook_is_seen(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*.xls")
+    place.write("inbox", "platform/a.xls", xls([ROWS[0] | {"cases": "#REF!"}, ROWS[1]]))
+    place.collect("platform")
+    assert place.landed("receipt_lines", "cell, code, message_en") == [
+        ("C2", "not_a_number", "#REF! is not a plain number (Cases).")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "cell"),
+    [
+        ("12", Decimal(12)),
+        ("12.0", Decimal(12)),
+        ("1.2e1", Decimal(12)),
+        ("123456789012345678", Decimal(123456789012345678)),
+        ("12.5", None),
+        ('"12.0"', None),
+        ("1e999999999", None),
+        ("9" * 5000, None),
+        ("NaN", None),
+        ("true", None),
+        ("[12]", None),
+    ],
+)
+def test_a_number_in_json_is_what_it_is_worth(
+    place: Place, contract: Contracts, written: str, cell: Decimal | None
+) -> None:
+    contract("platform", kind="files", files="*.json")
+    place.write(
+        "inbox", "platform/a.json", f'[{{"month": "2024-01", "unit": "V11", "cases": {written}, "settled": 0}}]'
+    )
+    place.collect("platform")
+    assert place.landed("cells/mediation/2024-01", "cases") == ([(cell,)] if cell is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.json", '{"a": 1', "Expecting"),
+        ("a.json", "[" * 100_000, "recursion"),
+        ("a.json", '[{"cases": 1, "cases": 2}]', "the key cases stands twice"),
+        ("a.json", '{"a": [], "b": []}', "has the keys a, b: there is not one list of records"),
+        ("a.jsonl", '{"month": "2024-01"}\n[1]\n', "line 2"),
+        ("a.parquet", "PAR1", "Parquet"),
+        ("a.xls", "\ud0cf", ""),
+    ],
+)
+def test_a_file_that_is_not_of_its_format_is_returned(
+    place: Place, contract: Contracts, name: str, content: str, reason: str
+) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", f"platform/{name}", content)
+    place.collect("platform")
+    ((code, message),) = place.landed("receipt_lines", "code, message_en")
+    assert code == "unreadable_file"
+    assert reason in message
+
+
+def test_what_a_record_has_inside_is_a_column(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*.json", unit={"column": "unit.code"}, ignore=["unit.name"])
+    rows = [{**ROWS[0], "unit": {"code": "V11", "name": "一村"}}]
+    place.write("inbox", "platform/a.json", json.dumps(rows))
+    assert place.collect("platform").accepted == 1
+
+
+@pytest.fixture
+def bucket(connection: Callable[..., None]) -> Iterator[Any]:
+    """A bucket ``reports`` of an object store, with a connection ``store``."""
+    with s3_server() as address:
+        keys = {"aws_access_key_id": LOGIN, "aws_secret_access_key": PASSWORD, "region_name": "us-east-1"}
+        client = boto3.client("s3", endpoint_url=address, **keys)
+        client.create_bucket(Bucket="reports")
+        extra = {"endpoint_url": address}
+        connection("store", conn_type="aws", login=LOGIN, password=PASSWORD, extra=extra)
+        yield client
+
+
+def test_files_of_an_object_store_land_and_are_not_fetched_again(
+    place: Place, contract: Contracts, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract(
+        "platform", kind="files", connection="store", path="s3://reports/month", files="**/*.csv",
+        envelope={"manifest": "manifest.csv"},
+    )  # fmt: skip
+    bucket.put_object(Bucket="reports", Key="month/01/a.csv", Body=CSV.encode())
+    bucket.put_object(Bucket="reports", Key="other/b.csv", Body=b"not ours")
+    manifest = b"file_name,received_at,sender\n01/a.csv,2024-02-01T08:00:00+08:00,\n"
+    bucket.put_object(Bucket="reports", Key="month/manifest.csv", Body=manifest)
+    assert place.collect("platform").accepted == 2
+    assert place.landed("deliveries", "file_name, received_at, status") == [
+        ("01/a.csv", datetime(2024, 2, 1, tzinfo=UTC), "accepted")
+    ]
+    import s3fs
+
+    fetched: list[str] = []
+    fetch = s3fs.S3FileSystem.cat_file
+    monkeypatch.setattr(
+        s3fs.S3FileSystem, "cat_file", lambda self, path, *rest: fetched.append(path) or fetch(self, path, *rest)
+    )
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).deliveries == 0
+    assert fetched == ["reports/month/manifest.csv"]
+    bucket.put_object(Bucket="reports", Key="month/01/a.csv", Body=LATER.encode())
+    assert place.collect("platform", LANDED_AT + timedelta(days=2)).deliveries == 1
+    assert fetched[2:] == ["reports/month/01/a.csv"]
+
+
+@pytest.mark.parametrize("files", ["*.csv", "a.csv"])
+def test_a_bucket_that_is_not_there_is_tried_again(place: Place, contract: Contracts, bucket: Any, files: str) -> None:
+    contract("platform", kind="files", connection="store", path="s3://nowhere", files=files)
+    with pytest.raises(TryAgain, match="nowhere"):
+        place.collect("platform")
+
+
+def test_a_closed_bucket_stops_the_run(
+    place: Place, contract: Contracts, http: HttpServer, connection: Callable[..., None]
+) -> None:
+    http.answer = lambda asked: Answer("<Error><Code>AccessDenied</Code></Error>", status=403)
+    connection("store", conn_type="aws", login=LOGIN, password=PASSWORD, extra={"endpoint_url": http.address})
+    contract("platform", kind="files", connection="store", path="s3://reports", files="*.csv")
+    with pytest.raises(StopTheRun, match="PermissionError") as caught:
+        place.collect("platform")
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.fixture
+def sftp(tmp_path: Path) -> Iterator[SftpServer]:
+    (tmp_path / "sent" / "in").mkdir(parents=True)
+    with sftp_server(tmp_path / "sent") as server:
+        yield server
+
+
+def test_files_of_an_sftp_server_land_and_are_not_fetched_again(
+    place: Place, contract: Contracts, sftp: SftpServer, tmp_path: Path, connection: Callable[..., None]
+) -> None:
+    extra = {"host_key": sftp.host_key}
+    connection("box", conn_type="sftp", host="127.0.0.1", port=sftp.port, login=LOGIN, password=PASSWORD, extra=extra)
+    contract("platform", kind="files", connection="box", path="sftp:///in", files="*.csv")
+    sent = tmp_path / "sent" / "in" / "a.csv"
+    sent.write_text(CSV)
+    os.utime(sent, (1_700_000_000, 1_700_000_000))
+    assert place.collect("platform").accepted == 2
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).deliveries == 0
+    assert sftp.reads == ["/in/a.csv"]
+    sent.write_text(LATER)
+    assert place.collect("platform", LANDED_AT + timedelta(days=2)).deliveries == 1
+    assert place.landed("deliveries", "file_name", "all") == [("a.csv",), ("a.csv",)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"password": "wr0ng/wörd"}, StopTheRun),
+        ({"extra": {"host_key": "ssh-ed25519 AAAA"}}, StopTheRun),
+        ({"port": 9}, TryAgain),
+    ],
+)
+def test_an_sftp_server_that_does_not_let_us_in_is_told_without_the_password(
+    place: Place,
+    contract: Contracts,
+    sftp: SftpServer,
+    connection: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fields = {"host": "127.0.0.1", "port": sftp.port, "login": LOGIN, "password": PASSWORD, **changes}
+    connection("box", conn_type="sftp", **fields)
+    contract("platform", kind="files", connection="box", path="sftp:///in", files="*.csv")
+    with pytest.raises(error, match="source platform: sftp:///in") as caught:
+        place.collect("platform")
+    assert fields["password"] not in str(caught.value) + caplog.text
+    assert caught.value.__suppress_context__
+
+
+def test_files_that_a_web_page_links_to_land_and_are_not_fetched_again(
+    place: Place, contract: Contracts, http: HttpServer
+) -> None:
+    page = '<a href="a.csv">January</a> <a href="notes.txt">notes</a>'
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/open/a.csv":
+            return Answer(CSV, headers={"ETag": '"1"'})
+        return Answer(page, headers={"Content-Type": "text/html"}) if asked.path == "/open/" else Answer(status=404)
+
+    http.answer = answer
+    contract("platform", kind="files", path=f"{http.address}/open", files="*.csv")
+    assert place.collect("platform").accepted == 2
+    asked = len(http.asked)
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).deliveries == 0
+    assert ("GET", "/open/a.csv") not in [(again.method, again.path) for again in http.asked[asked:]]
+
+
+def test_one_file_of_the_web_needs_no_page_that_links_to_it(
+    place: Place, contract: Contracts, http: HttpServer, connection: Callable[..., None]
+) -> None:
+    def answer(asked: Asked) -> Answer:
+        shown = asked.headers.get("Authorization") == "Bearer t0ken"
+        return Answer(CSV, status=200 if shown else 403) if asked.path == "/a.csv" else Answer(status=404)
+
+    http.answer = answer
+    connection("web", conn_type="http", password="t0ken")
+    contract("platform", kind="files", connection="web", path=http.address, files="a.csv")
+    assert place.collect("platform").accepted == 2
+    connection("web", conn_type="http", password="wr0ng")
+    with pytest.raises(StopTheRun, match="403"):
+        place.collect("platform")
+
+
+def test_a_password_has_no_place_in_a_contract(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", path="sftp://me:secret@host/in", files="*.csv")
+    with pytest.raises(StopTheRun, match="give the id of a connection instead") as caught:
+        place.collect("platform")
+    assert "secret" not in str(caught.value)
+
+
+def test_an_unknown_connection_says_where_it_was_looked_for(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", connection="no_such", path="s3://reports", files="*.csv")
+    with pytest.raises(StopTheRun, match="there is no AIRFLOW_CONN_NO_SUCH"):
+        place.collect("platform")
