@@ -13,6 +13,8 @@ Yes, at any time and beside anything else: the same input lands once.
 One source failing holds up no other, and the nightly rollup releases what there is.
 
 - *up for retry*: the source is away. Nothing to do for an hour; the message says what was tried.
+- *a connection is not known, or is refused*: put it right in Airflow (Admin → Connections, a secrets backend, or
+  `AIRFLOW_CONN_<ID>`) and clear the task.
 - *failed*: the log ends with the reason. Mostly the source's form has changed and its contract has not:
   the message names file, sheet and column. Mend `sources/<source>.yml` and clear the task.
 - *A submitter asks why a form came back*: that is no failure. `plumbline receipts` says what was wrong.
@@ -25,7 +27,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from plumbline.airflow.tasks import DEFAULTS, LANDINGS, daily, landed_at
+from plumbline.airflow.tasks import DEFAULTS, LANDINGS, connection, daily, landed_at
 from plumbline.collect import load_source, source_names
 from plumbline.settings import Settings
 
@@ -48,7 +50,7 @@ def ingest(source: str, schedule: str | None) -> None:
             """Submissions, receipts and the inputs as they came, as one batch in landing."""
             from plumbline.collect import collect
 
-            landed = collect(Settings.from_environment(), source, landed_at())
+            landed = collect(Settings.from_environment(), source, landed_at(), connection)
             if landed.deliveries == 0:
                 raise AirflowSkipException("nothing new")
             get_current_context()["outlet_events"][LANDINGS].extra = {"source": source}

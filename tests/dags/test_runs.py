@@ -96,7 +96,7 @@ def test_a_landing_says_from_which_source_it_came(bag: DagBag, calls: list[tuple
     began = datetime.now(UTC)
     run = bag.dags[dag_id].test(run_after=NIGHT)
     assert states(run) == {"land": "success"}
-    [(_, source, landed_at)] = calls
+    [(_, source, landed_at, _)] = calls
     assert dag_id == f"ingest__{source}"
     assert began <= landed_at <= datetime.now(UTC), "a late try must not land as of its run"
 

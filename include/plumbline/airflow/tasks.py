@@ -1,4 +1,4 @@
-"""What the DAG files share: the asset between them, when a task is tried again, and its moments."""
+"""What the DAG files share: the asset between them, when a task is tried again, its moments and connections."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+import airflow.sdk
 from airflow.sdk import Asset, CronTriggerTimetable, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk.exceptions import AirflowNotFoundException
 
+from plumbline.collect.connection import Connection
 from plumbline.domain import load_domain
-from plumbline.errors import TryAgain
+from plumbline.errors import StopTheRun, TryAgain
 from plumbline.settings import Settings
 
 LANDINGS = Asset("landings")
@@ -51,6 +54,29 @@ def landed_at() -> datetime:
     """
     moment: datetime = get_current_context()["ti"].start_date
     return moment
+
+
+def connection(conn_id: str) -> Connection:
+    """Return a connection from wherever Airflow keeps it: a secrets backend, the environment, its own database.
+
+    Raises StopTheRun when it is nowhere.
+    """
+    try:
+        found = airflow.sdk.Connection.get(conn_id)
+    except AirflowNotFoundException:
+        raise StopTheRun(
+            f"connection {conn_id} is not known to Airflow, nor is AIRFLOW_CONN_{conn_id.upper()} set"
+        ) from None
+    return Connection(
+        conn_id,
+        conn_type=found.conn_type or "",
+        host=found.host or "",
+        login=found.login or "",
+        password=found.password or "",
+        schema=found.schema or "",
+        port=found.port,
+        extra=found.extra_dejson,
+    )
 
 
 @cache
