@@ -7,11 +7,12 @@ submission's content is all of them, and when one of them has changed they all l
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +23,20 @@ from plumbline.collect.delivery import Delivery, RawTable
 from plumbline.collect.landing import Ledger
 
 ROWS_AT_ONCE = 50_000
+
+
+def bookmark(what: str | None, last: Any) -> str | None:
+    """Return the bookmark that says that ``what`` has been read up to ``last``, a value of JSON."""
+    return None if what is None or last is None else json.dumps([what, last], ensure_ascii=False)
+
+
+def marked(ledger: Ledger, what: str | None) -> Any:
+    """Return up to where ``what`` has landed; None when nothing of it has, or the contract asked for another then."""
+    try:
+        told, last = json.loads(ledger.bookmark or "[null, null]")
+    except ValueError:  # of another kind, which the source was then
+        return None
+    return last if what is not None and told == what else None
 
 
 class Extract:
@@ -90,7 +105,7 @@ class Extract:
         keys = [
             f"coalesce(c{positions[column]}, '')"
             for role, column in self._source.role_columns.items()
-            if role in ("_unit", "_period", "_office") and column in positions
+            if role in ("_unit", "_parent", "_period", "_office") and column in positions
         ]
         cells = ", ".join(f"coalesce(c{position}, '')" for position in range(len(self._header))) or "''"
         return f"""

@@ -104,13 +104,13 @@ def test_killed_while_landing_and_run_again_each_submission_lands_once(many: Pla
 def land_in_spite_of_kills(place: Place, source: str, each: str, **environment: str) -> None:
     """Collect 1,000 submissions, killed at random points, until a run ends by itself; check what has landed.
 
-    A point is some milliseconds after none, one or two more batches have landed: so kills hit the reading,
+    A point is some milliseconds after none to three more batches have landed: so kills hit the reading,
     the writing and the time between. ``each`` is what tells one submission from another.
     """
-    draw = random.Random(1)
+    draw = random.Random(2)
     landed = [0]
     for _ in range(KILLS):
-        enough = len(batches(place.settings)) + draw.randint(0, 2)
+        enough = len(batches(place.settings)) + draw.choice([0, 1, 1, 2, 3])
         linger = draw.uniform(0, 0.1)
 
         def reached(enough: int = enough, linger: float = linger) -> bool:

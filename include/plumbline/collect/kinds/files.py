@@ -157,7 +157,7 @@ class _Folder:
         if not glob.has_magic(pattern):
             return [pattern]
         try:
-            found = self.system.glob(f"{self.root}/{pattern}", detail=True)
+            found = self.system.glob(f"{glob.escape(self.root)}/{pattern}", detail=True)
             if not found:
                 self.system.ls(self.root)  # a glob does not tell an empty folder from none, or from a closed one
         except FileNotFoundError:

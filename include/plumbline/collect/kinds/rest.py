@@ -7,7 +7,6 @@ next. The pages land as they came, the records as an extract of them.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,8 +21,9 @@ from pydantic import Field, model_validator
 from plumbline.collect.connection import Connection, Connections, reaching
 from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Delivery, Problem
-from plumbline.collect.extract import Extract
-from plumbline.collect.formats import UnreadableError, parse_json, records_in, table_of_records
+from plumbline.collect.documents import parse_json, records_in, table_of_records
+from plumbline.collect.extract import Extract, bookmark, marked
+from plumbline.collect.formats import UnreadableError
 from plumbline.collect.landing import Ledger
 from plumbline.domain import Strict
 from plumbline.errors import StopTheRun, TryAgain
@@ -124,7 +124,7 @@ class Contract(Source):
             raise ValueError("auth: there is no connection with a login or password")
         if not self.connection and "://" not in self.path:
             raise ValueError("kind rest has a connection, or a path that is an address")
-        if self.since and self.layout == "row_per_indicator":
+        if self.since and self.indicator:
             raise ValueError("since: a submission of several records may not come in parts; leave it out")
         return self
 
@@ -137,7 +137,7 @@ class Contract(Source):
         """
         connection = connections(self.connection) if self.connection else Connection("")
         with Extract(self, ledger) as extract, tempfile.TemporaryDirectory() as folder:
-            reader = _Reader(self, connection, extract, Path(folder), self._last(ledger))
+            reader = _Reader(self, connection, extract, Path(folder), marked(ledger, self._what()))
             with reaching(self.source, self.path or connection.host, connection):
                 reader.read()
             if reader.broken:
@@ -146,15 +146,11 @@ class Contract(Source):
                 raise TryAgain(f"source {self.source}: {reader.broken.file_name} cannot be read; see its receipt")
             if extract.parts():
                 yield from (page for page in reader.pages() if not ledger.has(page))
-            bookmark = None
-            if self.since and reader.last is not None:
-                bookmark = json.dumps([self.since.field, reader.last], ensure_ascii=False)
-            yield from extract.deliveries(self.base_name(), bookmark)
+            yield from extract.deliveries(self.base_name(), bookmark(self._what(), reader.last))
 
-    def _last(self, ledger: Ledger) -> Any:
-        """Return up to where the field ``since`` has landed; None when it is another one than then."""
-        field, last = json.loads(ledger.bookmark or "[null, null]")
-        return last if self.since and field == self.since.field else None
+    def _what(self) -> str | None:
+        """Return what is read on from where it has landed; None when all of it is read anew."""
+        return f"{self.path} {self.since.field}" if self.since else None
 
     def base_name(self) -> str:
         """Return what the files that are kept are named by."""

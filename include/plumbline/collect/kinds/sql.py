@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, CompileError, DataError, InvalidReques
 from plumbline.collect.connection import Connection, Connections, reaching
 from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Delivery
-from plumbline.collect.extract import ROWS_AT_ONCE, Extract
+from plumbline.collect.extract import ROWS_AT_ONCE, Extract, bookmark, marked
 from plumbline.collect.formats import cell_text
 from plumbline.collect.landing import Ledger
 from plumbline.errors import StopTheRun
@@ -63,7 +62,7 @@ class Contract(Source):
             raise ValueError("kind sql has one of connection, database")
         if (self.table is None) == (self.query is None):
             raise ValueError("kind sql has one of table, query")
-        if self.incremental and self.layout == "row_per_indicator":
+        if self.incremental and self.indicator:
             raise ValueError("incremental: a submission of several rows may not come in parts; leave it out")
         return self
 
@@ -75,15 +74,13 @@ class Contract(Source):
         """
         connection = connections(self.connection) if self.connection else None
         with Extract(self, ledger) as extract:
+            what = f"{self.table or self.query} {self.incremental}" if self.incremental else None
+            landed = marked(ledger, what)
+            last = _READERS[landed[0]](landed[1]) if landed else None
             with reaching(self.source, "the database", connection, _REFUSALS):
-                last = self._stream(settings, connection, self._last(ledger), extract)
-            bookmark = None if last is None else json.dumps([self.incremental, type(last).__name__, str(last)])
-            yield from extract.deliveries(self.table or "query", bookmark)
-
-    def _last(self, ledger: Ledger) -> Any:
-        """Return up to where the incremental column has landed; None when it is another one than then."""
-        column, kind, text = json.loads(ledger.bookmark or "[null, null, null]")
-        return _READERS[kind](text) if column and column == self.incremental else None
+                last = self._stream(settings, connection, last, extract)
+            mark = bookmark(what, None if last is None else [type(last).__name__, str(last)])
+            yield from extract.deliveries(self.table or "query", mark)
 
     def _stream(self, settings: Settings, connection: Connection | None, last: Any, extract: Extract) -> Any:
         """Put the database's rows into ``extract``; return the last value of the column they are read by."""

@@ -297,6 +297,22 @@ def test_files_that_a_web_page_links_to_land_and_are_not_fetched_again(
     assert ("GET", "/open/a.csv") not in [(again.method, again.path) for again in http.asked[asked:]]
 
 
+def test_what_came_before_a_server_went_away_has_landed(place: Place, contract: Contracts, http: HttpServer) -> None:
+    answers = {
+        "/": Answer('<a href="a.csv">a</a> <a href="b.csv">b</a>', headers={"Content-Type": "text/html"}),
+        "/a.csv": Answer(CSV),
+        "/b.csv": Answer(status=503),
+    }
+    http.answer = lambda asked: answers[asked.path]
+    contract("platform", kind="files", path=http.address, files="*.csv")
+    with pytest.raises(TryAgain, match=r"b\.csv does not answer: .*503"):
+        place.collect("platform")
+    assert place.landed("deliveries", "file_name") == [("a.csv",)]
+    answers["/b.csv"] = Answer(LATER)
+    place.collect("platform", LANDED_AT + timedelta(days=1))
+    assert place.landed("deliveries", "file_name", "1") == [("a.csv",), ("b.csv",)]
+
+
 def test_one_file_of_the_web_needs_no_page_that_links_to_it(
     place: Place, contract: Contracts, http: HttpServer, connection: Callable[..., None]
 ) -> None:
