@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+import yaml
 
 from plumbline.collect import kinds
 from plumbline.collect.landing import batches
 from plumbline.errors import StopTheRun
+from plumbline.settings import ROOT
 from tests.include.collect.kinds.conftest import Contracts
 from tests.include.collect.place import LANDED_AT, Place
 
@@ -79,6 +82,17 @@ def test_a_key_that_does_not_fit_its_kind_is_named(
     with pytest.raises(StopTheRun, match=message) as caught:
         place.collect("platform")
     assert "secret" not in str(caught.value)
+
+
+def test_the_examples_in_the_documentation_are_contracts_of_at_most_15_lines() -> None:
+    page = (ROOT / "docs" / "how_to" / "reach_a_source.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    found = []
+    for example in examples:
+        content = yaml.safe_load(example)
+        found.append(kinds.contract_of(content["kind"]).model_validate({**content, "source": "example"}).kind)
+        assert len(example.splitlines()) <= 15
+    assert found == kinds.kinds()
 
 
 def test_a_folder_may_have_any_name(place: Place, contract: Contracts) -> None:
