@@ -221,7 +221,10 @@ class _Reader:
                 hooks={"response": [judge]},
             ):
                 self._take(page, client.base_url)
+                answers.clear()
         except (UnreadableError, JSONDecodeError) as error:
+            if not answers:  # it is the token that cannot be read
+                raise
             name = self._name(self._count + 1)
             values = {"file": name, "format": "json", "reason": str(error)}
             problem = Problem("unreadable_file", values)
@@ -240,8 +243,13 @@ class _Reader:
             raise StopTheRun(f"source {self.source.source}: {self._name(self._count)} leads to another server")
         table = table_of_records(records)
         self.extract.add([str(header) for header in table.header], table.columns)
-        if self.source.since:
-            values = [record.get(self.source.since.field) for record in records]
+        since = self.source.since
+        if since and records:
+            if since.field not in table.header:
+                raise StopTheRun(
+                    f"source {self.source.source}: since.field: no record has {since.field}: {table.header}"
+                )
+            values = table.columns[table.header.index(since.field)].to_pylist()
             self.last = _greatest(self.source, [self.last, *values])
 
     def _records(self, document: Any) -> list[dict[str, Any]]:

@@ -212,6 +212,7 @@ def test_the_servers_pace_is_kept(place: Place, contract: Contracts, http: HttpS
         (Answer("[1, 2]"), StopTheRun),
         (Answer('{"a": [], "b": []}'), StopTheRun),
         (Answer('"closed"'), StopTheRun),
+        (Answer(json.dumps([record("V11")])), StopTheRun),
     ],
 )
 def test_an_answer_that_is_none_is_tried_again_only_where_that_may_help(
@@ -225,7 +226,8 @@ def test_an_answer_that_is_none_is_tried_again_only_where_that_may_help(
     monkeypatch.setattr(rest, "ATTEMPTS", 1)
     monkeypatch.setattr(rest, "SECONDS_TO_ANSWER", 1)
     http.answer = lambda asked: answer
-    contract("platform", kind="rest", path=f"{http.address}/reports")
+    since = {"field": "changed", "parameter": "from"}  # which the last of these answers has not
+    contract("platform", kind="rest", path=f"{http.address}/reports", since=since)
     with pytest.raises(error, match="source platform"):
         place.collect("platform")
     assert batches(place.settings) == []
