@@ -20,7 +20,7 @@ from pathlib import Path
 import openpyxl
 
 from plumbline.collect.contract import Carried, Place, Source
-from plumbline.collect.kinds import sql
+from plumbline.collect.kinds import files, sql
 from plumbline.demo.parcels import Parcel, Row
 from plumbline.demo.tree import Tree
 
@@ -35,7 +35,8 @@ def write_source(inbox: Path, source: Source, carried: Sequence[Carried], tree: 
         records = [record for parcel in sent for record in _sheets(source, carried, tree, parcel)[None]]
         _write_database(inbox / str(source.database), str(source.table), records)
         return
-    folder = inbox / (getattr(source, "path", None) or source.source)
+    below = source.path if isinstance(source, files.Contract) else None
+    folder = inbox / (below or source.source)
     manifest: list[Record] = []
     for parcel in sent:
         path = folder / parcel.file_name
