@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from plumbline.cli import data_set, night, read, source
+from plumbline.cli import data_set, night, read, registry, source
 from plumbline.errors import PlumblineError, TryAgain
 
 _TRY_AGAIN = 75
@@ -26,6 +26,7 @@ app.add_typer(night.app)
 app.add_typer(read.app)
 app.add_typer(source.app, name="source")
 app.add_typer(data_set.app, name="data-set")
+app.add_typer(registry.app, name="registry")
 
 
 def main() -> None:

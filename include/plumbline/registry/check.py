@@ -174,5 +174,7 @@ def first(codes: list[str]) -> str:
 
 def _offending(con: duckdb.DuckDBPyConnection, checks: dict[str, tuple[str, dict[str, Any]]]) -> Iterator[Problem]:
     for complaint, (query, parameters) in checks.items():
-        if codes := [code for (code,) in con.execute(f"select distinct * from ({query}) order by all", parameters).fetchall()]:
+        if codes := [
+            code for (code,) in con.execute(f"select distinct * from ({query}) order by all", parameters).fetchall()
+        ]:
             yield complaint, codes

@@ -159,16 +159,43 @@ def _count_children_in_common(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create table new_children as select parent as unit, count(*) as n from new group by parent")
     con.execute(
         """
+        create table mate as
+        select lost.unit as old_unit, gained.unit as new_unit, lost.code as old_code, gained.code as new_code
+        from lost join gained using (code)
+        union all
+        select lost.unit, gained.unit, lost.code, gained.code
+        from lost join gained using (stem, level)
+        where lost.is_gone and gained.is_come
+        """
+    )
+    # Names recur, and in some places they only count (First Company, Second Company …): a child went to one place
+    # and came from one, the likeliest: beside the old one, of the same name, with the most children in common.
+    con.execute(
+        """
         create table kin as
         with pair as (
-            select lost.unit as old_code, gained.unit as new_code, lost.code as child
-            from lost join gained using (code)
-            union
-            select lost.unit, gained.unit, lost.code
-            from lost join gained using (stem, level)
-            where lost.is_gone and gained.is_come
+            select old_unit, new_unit, count(distinct old_code) as shared from mate group by all
+        ),
+        likely as (
+            select
+                pair.*,
+                2 * (old.parent is not distinct from new.parent)::int + (old.stem = new.stem)::int
+                    + shared / (old_children.n + new_children.n - shared) as likelihood
+            from pair
+            join old on old.code = old_unit
+            join new on new.code = new_unit
+            join old_children on old_children.unit = old_unit
+            join new_children on new_children.unit = new_unit
+        ),
+        went as (
+            select mate.*, likelihood from mate join likely using (old_unit, new_unit)
+            qualify row_number() over (partition by old_code order by likelihood desc, new_unit, new_code) = 1
+        ),
+        came as (
+            from went qualify row_number() over (partition by new_code order by likelihood desc, old_unit, old_code) = 1
         )
-        select old_code, new_code, count(*) as shared from pair where old_code <> new_code group by all
+        select old_unit as old_code, new_unit as new_code, count(*) as shared
+        from came where old_unit <> new_unit group by all
         """
     )
 
@@ -321,8 +348,8 @@ def _name_changes(con: duckdb.DuckDBPyConnection) -> None:
                 old_code, new_code,
                 case
                     when ways_out = 1 then 1
-                    when from_stays then round(shared / greatest(old_n, 1), 6)
-                    else round(shared / greatest(sum(shared) over (partition by old_code), 1), 6)
+                    when from_stays then round(shared / old_n, 6)
+                    else round(greatest(shared, 1) / sum(greatest(shared, 1)) over (partition by old_code), 6)
                 end::decimal(18, 12) as part
             from linked
         ),
@@ -341,7 +368,7 @@ def _name_changes(con: duckdb.DuckDBPyConnection) -> None:
             select
                 old_code, any_value(from_name) as name, min(position) as position, any_value(old_level) as level,
                 (1 - sum(share))::decimal(18, 12) as share
-            from whole where ways_out > 1 and from_stays group by old_code
+            from whole where ways_out > 1 and from_stays group by old_code having sum(share) < 1
         ),
         found as (
             select
@@ -433,6 +460,8 @@ def _divide_into_cases(con: duckdb.DuckDBPyConnection) -> None:
         union all
         select from_code, to_code from change left join come on come.code = to_code
         where from_code <> to_code and (is_displaced or come.code is not null)
+        union all
+        select from_code, parent_from from change where standing = 'follows'
         """
     ).fetchall()
     leader: dict[str, str] = {}
@@ -447,7 +476,9 @@ def _divide_into_cases(con: duckdb.DuckDBPyConnection) -> None:
         low, high = sorted((lead(one), lead(other)))
         leader[high] = low
     codes = list(leader)
-    con.register("leader", pa.table({"code": pa.array(codes, pa.string()), "case_id": pa.array(map(lead, codes), pa.string())}))
+    con.register(
+        "leader", pa.table({"code": pa.array(codes, pa.string()), "case_id": pa.array(map(lead, codes), pa.string())})
+    )
     con.execute("create table member as select code, max(case_id) as case_id from leader group by code")
     con.execute(
         """

@@ -142,7 +142,9 @@ def read_edition(
             "$valid_from::date as valid_from, null::date as valid_to from unit order by position, org_unit_code",
             params={"valid_from": valid_from},
         ).to_arrow_table()
-        for complaint, codes in check.problems_of_tree(domain, _as_tree(con, edition, valid_from), empty(CHANGE_COLUMNS)):
+        for complaint, codes in check.problems_of_tree(
+            domain, _as_tree(con, edition, valid_from), empty(CHANGE_COLUMNS)
+        ):
             raise StopTheRun(f"{path}: {complaint}: {check.first(codes)}")
     return edition
 
@@ -183,7 +185,11 @@ def _read(
         return f"""nullif(trim("{name.replace('"', '""')}"), '')""" if name else "null"
 
     def padded(code: str) -> str:
-        return f"rpad({code}, greatest({form.code_width}, length({code}))::int, '{form.padded_with}')" if form.padded_with else code
+        return (
+            f"rpad({code}, greatest({form.code_width}, length({code}))::int, '{form.padded_with}')"
+            if form.padded_with
+            else code
+        )
 
     chosen = f"""where trim("{only[0].replace('"', '""')}") = $value""" if only else ""
     con.execute(

@@ -78,7 +78,7 @@ def known_units(domain: Domain) -> pa.Table:
     return _known_units(domain, None) if org_units_path(domain).exists() else empty(ORG_UNIT_COLUMNS)
 
 
-def append(path: Path, columns: dict[str, str], rows: pa.Table, recorded_at: datetime) -> Path:
+def append(path: Path, columns: dict[str, str], rows: pa.Table, recorded_at: datetime | None) -> Path:
     """Write the registry file ``path`` with ``rows`` behind those it has, beside it, and return what was written.
 
     The caller renames it into place once all that belongs together is written.
