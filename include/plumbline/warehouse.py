@@ -31,7 +31,7 @@ from plumbline.data_set_models import column_type, model_files
 from plumbline.deployment import as_known
 from plumbline.domain import ADDITIVE, Domain, load_domain
 from plumbline.errors import StopTheRun, TryAgain
-from plumbline.registry import read_offices, read_org_units
+from plumbline.registry import read_changes, read_offices, read_org_units
 from plumbline.rules import load_rules
 from plumbline.settings import ROOT, Settings
 
@@ -331,9 +331,11 @@ def _load_domain(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Dom
             raise StopTheRun(f"{settings.domain}: nothing to build, {table} is empty as of {today}")
         con.register("loading", _typed(rows))
         con.execute(f"create or replace table domain.{table} as select * from loading")
-    con.register("loading", read_org_units(domain))
+    con.register("loading", read_org_units(domain, known_at))
     con.execute("create or replace table domain.org_unit as select * from loading")
-    con.register("loading", read_offices(domain))
+    con.register("loading", read_changes(domain, known_at))
+    con.execute("create or replace table domain.change as select * from loading")
+    con.register("loading", read_offices(domain, known_at))
     con.execute("create or replace table domain.office as select * from loading")
     con.unregister("loading")
     con.execute(

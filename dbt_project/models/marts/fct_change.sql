@@ -13,15 +13,36 @@ with figure as (
     inner join {{ ref('dim_period') }} as period using (period)
 ),
 
+-- A unit changes where another validity of it begins, and where it gives or takes what was another unit's.
+changed as (
+    select
+        org_unit_code,
+        valid_from
+    from {{ ref('dim_org_unit') }}
+    qualify row_number() over (partition by org_unit_code order by valid_from) > 1
+    union
+    select
+        from_code as org_unit_code,
+        valid_from
+    from {{ ref('dim_change') }}
+    union
+    select
+        to_code as org_unit_code,
+        valid_from
+    from {{ ref('dim_change') }}
+    where from_code is not null
+),
+
+-- The period before is counted on its own last day's tree, so a change on this one's first day lies between them.
 reform as (
     select
-        unit.org_unit_code,
+        changed.org_unit_code,
         period.period,
-        max(unit.valid_from) as changed_on
-    from {{ ref('dim_org_unit') }} as unit
+        max(changed.valid_from) as changed_on
+    from changed
     inner join {{ ref('dim_period') }} as period
-        on unit.valid_from > period.starts_on and unit.valid_from <= period.ends_on
-    group by unit.org_unit_code, period.period
+        on changed.valid_from between period.starts_on and period.ends_on
+    group by changed.org_unit_code, period.period
 )
 
 select

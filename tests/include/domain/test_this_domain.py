@@ -24,9 +24,13 @@ def domain() -> Domain:
 
 @pytest.fixture(scope="module")
 def tree(domain: Domain) -> duckdb.DuckDBPyConnection:
-    """The registry as ``unit`` and ``office``, and ``below``: every unit with itself and each ancestor."""
+    """The registry of the year as ``unit`` and ``office``, and ``below``: every unit with itself and each ancestor."""
     con = duckdb.connect()
-    con.register("unit", read_org_units(domain))
+    con.register("registered", read_org_units(domain))
+    con.execute(
+        "create table unit as from registered where valid_from <= $day and coalesce(valid_to > $day, true)",
+        {"day": YEAR.ends_on},
+    )
     con.register("office", read_offices(domain))
     con.execute(
         """

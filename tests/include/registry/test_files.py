@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from plumbline.domain import Domain, load_domain
 from plumbline.errors import StopTheRun
-from plumbline.registry import read_offices, read_org_units
+from plumbline.registry import read_changes, read_offices, read_org_units
 
 DOMAIN = """
 name: Island
@@ -168,3 +168,74 @@ def test_a_domain_may_have_no_offices_but_has_a_tree(tmp_path: Path) -> None:
     (tmp_path / "registry" / "org_units.csv").unlink()
     with pytest.raises(StopTheRun, match=r"org_units\.csv is missing"):
         read_org_units(domain)
+
+
+CHANGES = "change_id,kind,from_code,to_code,share,valid_from,evidence"
+TWICE = ["P1,Parish,parish,I,,false,true,2023-01-01,2024-01-01", "P1,Again,parish,I,,false,true,2025-01-01,"]
+
+
+def with_changes(folder: Path, *changes: str, units: list[str]) -> Domain:
+    domain = island(folder, ISLAND, *units)
+    (folder / "registry" / "changes.csv").write_text("\n".join([CHANGES, *changes]) + "\n", encoding="utf-8")
+    return domain
+
+
+def test_a_gap_in_a_unit_s_time_needs_a_change_that_explains_it(tmp_path: Path) -> None:
+    with pytest.raises(StopTheRun, match="units with a gap between validities that no change explains: P1"):
+        read_org_units(island(tmp_path, ISLAND, *TWICE))
+    (tmp_path / "registry" / "changes.csv").write_text(
+        f"{CHANGES}\n1,abolish,P1,,,2024-01-01,decree 1\n", encoding="utf-8"
+    )
+    assert read_org_units(load_domain(tmp_path)).num_rows == 3
+
+
+REFORM = ["P1,One,parish,I,,false,true,2023-01-01,2024-01-01", "P2,Two,parish,I,,false,true,2024-01-01,",
+          "P3,Three,parish,I,,false,true,2023-01-01,"]  # fmt: skip
+
+
+def test_changes_are_read_with_exact_shares(tmp_path: Path) -> None:
+    domain = with_changes(
+        tmp_path, "1,split,P1,P2,0.1,2024-01-01,", "2,split,P1,P3,0.9,2024-01-01,decree 2", units=REFORM
+    )
+    assert [(row["to_code"], str(row["share"]), row["evidence"]) for row in read_changes(domain).to_pylist()] == [
+        ("P2", "0.100000000000", None), ("P3", "0.900000000000", "decree 2")
+    ]  # fmt: skip
+    assert read_org_units(domain).num_rows == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (["1,split,P1,P2,0.3,2024-01-01,", "2,split,P1,P3,0.6,2024-01-01,"], "with a sum of one: P1"),
+        (["1,split,P1,P2,1.5,2024-01-01,", "2,split,P1,P3,-0.5,2024-01-01,"], "not above zero with a sum of one: P1"),
+        (["1,merge,P1,P2,,2024-01-01,"], "not above zero with a sum of one: P1"),
+        (["1,moved,P1,P2,1,2024-01-01,"], "of a kind that is none of rename, recode, merge.*: 1"),
+        (["1,merge,P1,P2,1,2024-01-01,", "1,merge,P1,P2,1,2024-01-01,"], "changes that stand twice: 1"),
+        (["1,merge,P2,P3,1,2024-01-01,"], "changes from a unit that was not valid the day before: 1"),
+        (["1,merge,P1,P1,1,2024-01-01,"], "changes to a unit that is not valid that day: 1"),
+        (["1,abolish,,,,2024-01-01,"], "with neither from_code nor to_code: 1"),
+    ],
+)
+def test_changes_that_cannot_be_are_named(tmp_path: Path, changes: list[str], complaint: str) -> None:
+    with pytest.raises(StopTheRun, match=complaint) as stopped:
+        read_org_units(with_changes(tmp_path, *changes, units=REFORM))
+    assert "changes.csv" in str(stopped.value)
+
+
+def test_a_later_row_takes_the_place_of_an_earlier_one_from_when_it_was_recorded(tmp_path: Path) -> None:
+    domain = island(
+        tmp_path,
+        "I,Island,island,,,false,true,2023-01-01,,",
+        "P1,One,parish,I,,false,true,2023-01-01,,",
+        "P1,One,parish,I,,false,true,2023-01-01,2024-01-01,2024-02-01T00:00:00Z",
+        "P2,Two,parish,I,,false,true,2024-01-01,,2024-02-01T00:00:00Z",
+        "P2,Two,parish,I,,false,true,2024-01-01,2024-01-01,2024-03-01T00:00:00Z",  # it never was
+        columns=f"{COLUMNS},recorded_at",
+    )
+
+    def ends(known_at: datetime) -> dict[str, date | None]:
+        return {unit["org_unit_code"]: unit["valid_to"] for unit in read_org_units(domain, known_at).to_pylist()}
+
+    assert ends(datetime(2024, 1, 31, tzinfo=UTC)) == {"I": None, "P1": None}
+    assert ends(datetime(2024, 2, 1, tzinfo=UTC)) == {"I": None, "P1": date(2024, 1, 1), "P2": None}
+    assert ends(datetime(2024, 3, 1, tzinfo=UTC)) == {"I": None, "P1": date(2024, 1, 1)}
