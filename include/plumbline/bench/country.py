@@ -89,12 +89,12 @@ def write_country(settings: Settings, shape: Shape) -> None:
     """
     for folder in (settings.domain, settings.rules, settings.data):
         shutil.rmtree(folder, ignore_errors=True)
-    _write_domain(settings, shape)
+    write_domain(settings, shape)
     _write_rules(settings)
     sync(settings)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
-        con.register("unit", _tree(shape))
+        con.register("unit", tree(shape))
         con.execute(
             "copy (select org_unit_code, org_unit_code as org_unit_name, level, parent_code, level as unit_type, "
             "false as is_pseudo, true as in_scope, date '2023-01-01' as valid_from, null as valid_to from unit) "
@@ -127,7 +127,8 @@ def _blocks() -> Iterator[str]:
     return (f"{number:02d}" for number in range(1, _BLOCKS + 1))
 
 
-def _write_domain(settings: Settings, shape: Shape) -> None:
+def write_domain(settings: Settings, shape: Shape) -> None:
+    """Write a country's levels and its one form, without its tree."""
     (settings.domain / "registry").mkdir(parents=True)
     (settings.domain / "data_sets").mkdir()
     domain = {
@@ -183,8 +184,8 @@ def _write_yaml(path: Path, content: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _tree(shape: Shape) -> pa.Table:
-    """Return the units, one row each: org_unit_code, level, parent_code.
+def tree(shape: Shape) -> pa.Table:
+    """Return a country's units, one row each: org_unit_code, level, parent_code.
 
     Fan-outs are drawn from a log-normal distribution, as skewed as real ones, and no unit above the
     villages is without children.

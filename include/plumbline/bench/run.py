@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,12 +70,54 @@ def bench(
     all_periods: Annotated[
         bool, typer.Option("--all-periods", help="Build quarters, half-years and years, too, not months alone.")
     ] = False,
+    registry: Annotated[bool, typer.Option("--registry", help="Only bring editions into the registry.")] = False,
+    edition: Annotated[
+        list[Path] | None,
+        typer.Option(help="A real edition, as this deployment's edition.yml has it; once for each, the oldest first."),
+    ] = None,
 ) -> None:
     """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas.
 
-    Everything is written below data/bench and stays there until the next run.
+    Then bring two editions of its registry, or those named, into a tree. Everything is written below data/bench and
+    stays there until the next run.
     """
     console = Console()
+    if not (registry or edition):
+        _bench_month(console, villages, all_periods)
+    _bench_registry(console, villages, [path.resolve() for path in edition or ()])
+
+
+def _bench_registry(console: Console, villages: int, editions: list[Path]) -> None:
+    from plumbline.bench.registry import FIRST_YEAR, counts_by_kind, take_domain
+
+    folder = ROOT / "data" / "bench" / "registry"
+    settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
+    table = Table(title="A whole country's registry", header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in ("seconds", "CPU seconds", "peak GiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    counts = {}
+    with console.status("writing editions") as status:
+        if editions:
+            take_domain(settings, Settings.from_environment().domain)
+        else:
+            measure(settings, "write editions", str(villages))
+            editions = [settings.domain / f"edition_{number}.csv" for number in (1, 2)]
+        for year, path in enumerate(editions, start=FIRST_YEAR):
+            for step, arguments in (
+                ("import", [str(path), str(year)]), ("apply the review", []), ("check the tree", []),
+            ):  # fmt: skip
+                status.update(f"{path.name}: {step}")
+                took, output = _run(settings, step, *arguments)
+                if step == "import":
+                    counts[path.name] = json.loads(output.splitlines()[-1])
+                cells = (took.seconds, took.cpu_seconds, took.peak_bytes / _GIB)
+                table.add_row(f"{path.name}: {step}", *(f"{cell:.1f}" for cell in cells))
+    console.print(table)
+    console.print(counts_by_kind(counts))
+
+
+def _bench_month(console: Console, villages: int, all_periods: bool) -> None:
     shape = Shape.of(villages, tuple(MONTHS) if all_periods else ("month",))
     folder = ROOT / "data" / "bench"
     settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from plumbline.settings import Settings
 
@@ -19,8 +21,6 @@ def main() -> None:
 
 
 def _yardstick(settings: Settings, name: str) -> None:
-    import json
-
     from plumbline.bench.rollup import YARDSTICKS
 
     totals, took = YARDSTICKS[name](settings)
@@ -39,6 +39,31 @@ def _correct(settings: Settings) -> None:
     from plumbline.bench.country import land_correction
 
     land_correction(settings)
+
+
+def _write_editions(settings: Settings, villages: str) -> None:
+    from plumbline.bench.country import Shape
+    from plumbline.bench.registry import write_editions
+
+    write_editions(settings, Shape.of(int(villages)))
+
+
+def _import_edition(settings: Settings, edition: str, year: str) -> None:
+    from plumbline.bench.registry import bring
+
+    print(json.dumps(bring(settings, Path(edition), int(year))))
+
+
+def _apply_review(settings: Settings) -> None:
+    from plumbline.bench.registry import review
+
+    review(settings)
+
+
+def _check_registry(settings: Settings) -> None:
+    from plumbline.registry.inspection import inspect_registry
+
+    print(inspect_registry(settings))
 
 
 def _build_figures(settings: Settings, known_at: str) -> None:
@@ -75,6 +100,10 @@ STEPS: dict[str, Callable[..., None]] = {
     "generate": _generate,
     "correct": _correct,
     "yardstick": _yardstick,
+    "write editions": _write_editions,
+    "import": _import_edition,
+    "apply the review": _apply_review,
+    "check the tree": _check_registry,
     "build figures": _build_figures,
     "reconcile": _reconcile,
     "build marts": _build_marts,
