@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from plumbline.registry import crosswalk, read_changes, read_org_units
 from plumbline.domain import load_domain
 from plumbline.period import Period
+from plumbline.registry import crosswalk, read_changes, read_org_units
 from plumbline.release import open_marts
 from plumbline.settings import ROOT
 from tests.deployment import release, table, write_deployment

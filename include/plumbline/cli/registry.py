@@ -52,7 +52,7 @@ def check(
     edition: Annotated[Path | None, typer.Argument(help="Check this edition, not the tree.")] = None,
     only: _Only = None,
 ) -> None:
-    """Look for what a tree must not have: orphans, cycles, gaps and overlaps of validity, shares that lose something."""
+    """Look for what a tree must not have: orphans, cycles, gaps and overlaps of validity, lost shares."""
     from plumbline.registry.inspection import inspect_edition, inspect_registry
 
     settings = Settings.from_environment()

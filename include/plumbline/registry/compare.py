@@ -127,7 +127,8 @@ def _find_what_changed(con: duckdb.DuckDBPyConnection) -> None:
             new.* replace (
                 coalesce(new.unit_type, old.unit_type) as unit_type, coalesce(new.is_pseudo, old.is_pseudo) as is_pseudo
             ),
-            old.name as old_name, old.stem as old_stem, old.parent as old_parent, old.level as old_level, old.unit_type as old_type
+            old.name as old_name, old.stem as old_stem, old.parent as old_parent, old.level as old_level,
+            old.unit_type as old_type
         from old join new using (code)
         where
             old.name <> new.name or old.level <> new.level or old.parent is distinct from new.parent
@@ -233,7 +234,9 @@ def _link(con: duckdb.DuckDBPyConnection, levels: int) -> None:
                     )
             ),
             by_name as (
-                select gone.code as old_code, new.code as new_code, coalesce(kin.shared, 0) as shared, false as is_displaced
+                select
+                    gone.code as old_code, new.code as new_code, coalesce(kin.shared, 0) as shared,
+                    false as is_displaced
                 from gone
                 join home on gone.parent = home.old_code
                 join new on new.parent = home.new_code and new.stem = gone.stem
@@ -263,7 +266,8 @@ def _link(con: duckdb.DuckDBPyConnection, levels: int) -> None:
                     and altered.old_stem <> altered.stem
                     and (still.code is null or still.stem <> old.stem)
                 qualify row_number() over (
-                    partition by altered.code order by (still.code is null) desc, (old.name = altered.name) desc, old.code
+                    partition by altered.code
+                    order by (still.code is null) desc, (old.name = altered.name) desc, old.code
                 ) = 1
             )
             select * from displaced
@@ -297,11 +301,11 @@ def _name_changes(con: duckdb.DuckDBPyConnection) -> None:
         create table linked as
         with known as (
             select
-                link.*,
-                old.name as from_name, new.name as to_name, old.stem as from_stem, new.stem as to_stem, old.level as old_level, new.level as new_level,
+                link.*, new.position,
+                old.name as from_name, old.stem as from_stem, new.name as to_name, new.stem as to_stem,
+                old.level as old_level, new.level as new_level,
                 old.unit_type as old_type, coalesce(new.unit_type, same.unit_type) as new_type,
                 old.parent as old_parent, new.parent as new_parent, old.number as old_number, new.number as new_number,
-                new.position,
                 -- Codes that go on for themselves, beside what they give or take.
                 (stays.code is not null and not link.is_displaced and not exists (
                     from link as other where other.new_code = link.old_code and other.is_displaced
@@ -387,9 +391,10 @@ def _name_changes(con: duckdb.DuckDBPyConnection) -> None:
                         else 'number ' || old_number || ' is now ' || new_number end,
                     case when old_level <> new_level then old_level || ' is now ' || new_level end,
                     case when old_type <> new_type then old_type || ' is now ' || new_type end,
-                    case when is_displaced then 'on the tree ' || new_code || ' was ' || (select name from old where code = new_code) end
+                    case when is_displaced then 'on the tree ' || new_code || ' was '
+                        || (select name from old where code = new_code) end
                 ) as evidence,
-                case when is_led and same_name and kind <> 'split' and not is_displaced then 'follows' else 'doubtful' end as standing,
+                if(is_led and same_name and kind <> 'split' and not is_displaced, 'follows', 'doubtful') as standing,
                 old_parent as parent_from, new_parent as parent_to, is_displaced
             from whole
             union all
@@ -405,7 +410,8 @@ def _name_changes(con: duckdb.DuckDBPyConnection) -> None:
                 when altered.parent is distinct from altered.old_parent
                     and not exists (from link where old_code = altered.old_parent and new_code = altered.parent)
                     then 'transfer'
-                when altered.level <> altered.old_level or altered.unit_type is distinct from altered.old_type then 'upgrade'
+                when altered.level <> altered.old_level or altered.unit_type is distinct from altered.old_type
+                    then 'upgrade'
                 when altered.name <> altered.old_name then 'rename'
                 else 'transfer'
             end,
@@ -425,13 +431,16 @@ def _name_changes(con: duckdb.DuckDBPyConnection) -> None:
         select
             null, 'abolish', gone.code, gone.name, null, null, null, gone.level, gone.position,
             concat_ws('; ',
-                if(n > 0, 'neither it nor what its ' || n || ' children became is in the edition', 'not in the edition'),
+                if(n > 0, 'neither it nor what its ' || n || ' children became is in the edition',
+                    'not in the edition'),
                 'beside it ' || beside.grew),
             if(n > 0, 'doubtful', 'certain'), null, null, false
         from gone
         left join old_children on unit = gone.code
         left join (
-            select new.parent, string_agg(new.code || ' ' || new.name || ' gained ' || grown.n, ', ' order by new.code) as grew
+            select
+                new.parent,
+                string_agg(new.code || ' ' || new.name || ' gained ' || grown.n, ', ' order by new.code) as grew
             from (select unit, count(*) as n from gained group by unit) as grown join new on new.code = grown.unit
             where new.code not in (select code from come)
             group by new.parent

@@ -95,7 +95,8 @@ def _write_fates(con: duckdb.DuckDBPyConnection) -> None:
         select code, to_code, share, valid_from from declared
         union all
         select
-            heir.code, coalesce(declared.to_code, heir.place), coalesce(declared.share, 1)::decimal(18, 12), heir.valid_from
+            heir.code, coalesce(declared.to_code, heir.place), coalesce(declared.share, 1)::decimal(18, 12),
+            heir.valid_from
         from heir
         left join declared on declared.code = heir.place and declared.valid_from = heir.valid_from
         """

@@ -48,7 +48,7 @@ class EditionLevel(Strict):
 
     level: str
     """The level in domain.yml."""
-    width: int | None = Field(None, gt=0)
+    width: Annotated[int, Field(gt=0)] | None = None
     """How many characters of a code say which unit of this level it is, from the first one on."""
 
 
@@ -70,9 +70,9 @@ class EditionFormat(Strict):
     """``registry/edition.yml``; without it editions have the columns and levels of the domain itself."""
 
     columns: Columns = Columns()
-    levels: dict[str, EditionLevel] = {}
+    levels: dict[str, EditionLevel] = Field(default_factory=dict)
     """By what stands in the edition's level column; without any, levels are written as in domain.yml."""
-    padded_with: str = Field("", max_length=1)
+    padded_with: Annotated[str, Field(max_length=1)] = ""
     """What fills codes up to the length of the longest level's, where editions cut them short."""
     within: tuple[str, ...] = ()
     """The units that this deployment has figures for, with all below them; without any, all units."""
@@ -110,8 +110,9 @@ def load_format(domain: Domain) -> EditionFormat:
         return EditionFormat()
     form = read_yaml(path, EditionFormat)
     known = {level.level for level in domain.file.levels}
-    named = [*form.levels.values(), *form.unit_types, *(form.pseudo_units or ())]
-    for unknown in sorted({entry.level for entry in named} - known):
+    named = {level.level for level in form.levels.values()}
+    named |= {pattern.level for pattern in (*form.unit_types, *(form.pseudo_units or ()))}
+    for unknown in sorted(named - known):
         raise StopTheRun(f"{path}: there is no level {unknown!r} in domain.yml ({', '.join(sorted(known))})")
     return form
 
@@ -159,7 +160,11 @@ def _read(
     levels = form.levels or {level: EditionLevel(level=level) for level in positions}
     columns = {name: column for name, column in form.columns.model_dump().items() if column}
     try:
-        con.execute("create table raw as from read_csv($path, all_varchar = true, header = true)", {"path": str(path)})
+        # The quote is said, for a first one far down would be missed by looking at the file's beginning.
+        con.execute(
+            "create table raw as from read_csv($path, all_varchar = true, header = true, quote = '\"', escape = '\"')",
+            {"path": str(path)},
+        )
     except duckdb.Error as error:
         raise StopTheRun(f"{path} cannot be read as CSV: {error}") from error
     header = [row[0] for row in con.execute("select column_name from (describe raw)").fetchall()]
@@ -295,11 +300,10 @@ def _tell_types(con: duckdb.DuckDBPyConnection, form: EditionFormat) -> None:
     types = [f"when {fits(pattern, number)} then $type_{number}" for number, pattern in enumerate(form.unit_types)]
     pseudo = [fits(pattern, number) for number, pattern in enumerate(patterns)][len(form.unit_types) :]
     told = "null" if form.pseudo_units is None else " or ".join(pseudo) or "false"
+    unit_type = f"coalesce(unit_type, case {' '.join(types)} end)" if types else "unit_type"
     con.execute(
-        "create or replace table unit as select * replace ("
-        f"coalesce(unit_type, case {' '.join(types)} end)::varchar as unit_type), ({told})::boolean as is_pseudo from unit"
-        if types
-        else f"create or replace table unit as select *, ({told})::boolean as is_pseudo from unit",
+        f"create or replace table unit as select * replace ({unit_type}::varchar as unit_type), "
+        f"({told})::boolean as is_pseudo from unit",
         parameters,
     )
 

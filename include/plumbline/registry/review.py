@@ -195,7 +195,9 @@ def _by_certainty(comparison: Comparison) -> tuple[Comparison, Comparison]:
 
 def _real(edition: pa.Table) -> pa.Table:
     """Return an edition's units as rows of the tree: real where it does not tell."""
-    return duckdb.sql("select * replace (coalesce(is_pseudo, false) as is_pseudo) from edition").to_arrow_table()
+    with duckdb.connect() as con:
+        con.register("edition", edition)
+        return con.sql("select * replace (coalesce(is_pseudo, false) as is_pseudo) from edition").to_arrow_table()
 
 
 def _apply(domain: Domain, tree: pa.Table, chosen: Comparison, valid_from: date, at: datetime) -> Counter[str]:
@@ -207,7 +209,8 @@ def _apply(domain: Domain, tree: pa.Table, chosen: Comparison, valid_from: date,
         con.execute("create table unit as from unit_table")
         rows = con.sql(
             f"""
-            select {", ".join(f"tree.{column}" for column in ORG_UNIT_COLUMNS if column != "valid_to")}, $day::date as valid_to
+            select {", ".join(f"tree.{column}" for column in ORG_UNIT_COLUMNS if column != "valid_to")},
+                $day::date as valid_to
             from tree join unit using (org_unit_code)
             where
                 tree.valid_from <= $day and coalesce(tree.valid_to > $day, true)
@@ -244,7 +247,8 @@ def _apply(domain: Domain, tree: pa.Table, chosen: Comparison, valid_from: date,
             union all
             select 'new', null, org_unit_code, null, 'no predecessor declared'
             from (
-                select *, org_unit_code in (select from_code from change where is_displaced) as taken from unit where begins
+                select *, org_unit_code in (select from_code from change where is_displaced) as taken
+                from unit where begins
             )
             where
                 (not ends or taken)
@@ -252,8 +256,8 @@ def _apply(domain: Domain, tree: pa.Table, chosen: Comparison, valid_from: date,
             """
         )
         changes = con.sql(
-            "select concat_ws('/', $day, coalesce(from_code, ''), coalesce(to_code, '')) as change_id, kind, from_code, "
-            "to_code, share::decimal(18, 12) as share, $day::date as valid_from, evidence "
+            "select concat_ws('/', $day, coalesce(from_code, ''), coalesce(to_code, '')) as change_id, kind, "
+            "from_code, to_code, share::decimal(18, 12) as share, $day::date as valid_from, evidence "
             "from completed order by coalesce(from_code, to_code), to_code",
             params={"day": valid_from.isoformat()},
         ).to_arrow_table()

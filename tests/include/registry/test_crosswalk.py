@@ -18,7 +18,12 @@ CHANGE = pa.schema(
      ("valid_from", pa.date32()), ("change_id", pa.string())]
 )  # fmt: skip
 UNIT = pa.schema(
-    [("org_unit_code", pa.string()), ("parent_code", pa.string()), ("valid_from", pa.date32()), ("valid_to", pa.date32())]
+    [
+        ("org_unit_code", pa.string()),
+        ("parent_code", pa.string()),
+        ("valid_from", pa.date32()),
+        ("valid_to", pa.date32()),
+    ]
 )
 
 
@@ -35,7 +40,12 @@ class History:
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
         units = [
-            {"org_unit_code": code, "parent_code": above, "valid_from": year(since), "valid_to": year(to) if to else None}
+            {
+                "org_unit_code": code,
+                "parent_code": above,
+                "valid_from": year(since),
+                "valid_to": year(to) if to else None,
+            }
             for code, above, since, to in self.units
         ]
         changes = [

@@ -47,7 +47,9 @@ pseudo_units:
 DAY = date(2024, 1, 1)
 
 
-def edition(folder: Path, *rows: str, form: str = FORMAT, only: tuple[str, str] | None = None) -> list[dict[str, object]]:
+def edition(
+    folder: Path, *rows: str, form: str = FORMAT, only: tuple[str, str] | None = None
+) -> list[dict[str, object]]:
     (folder / "registry").mkdir()
     (folder / "domain.yml").write_text(DOMAIN, encoding="utf-8")
     (folder / "registry" / "edition.yml").write_text(form, encoding="utf-8")
@@ -63,7 +65,9 @@ def test_cut_codes_are_padded_and_types_are_told_by_code_and_name(tmp_path: Path
         tmp_path, "code,name,parent,level", "44,广东省,,1", "4401,广州市,44,2", "440103,荔湾区,4401,3",
         "440103001,沙面街道,440103,4", "440103001001,翠洲社区,440103001,5", "440103001498,虚拟社区,440103001,5",
     )  # fmt: skip
-    told = [(row["org_unit_code"], row["parent_code"], row["level"], row["unit_type"], row["is_pseudo"]) for row in rows]
+    told = [
+        (row["org_unit_code"], row["parent_code"], row["level"], row["unit_type"], row["is_pseudo"]) for row in rows
+    ]
     assert told == [
         ("440000000000", None, "province", None, False),
         ("440100000000", "440000000000", "city", None, False),
@@ -90,8 +94,19 @@ def test_fillers_are_dropped_and_what_hung_below_them_hangs_below_what_they_stoo
     ]
 
 
+def test_a_quoted_name_is_read_however_far_down_the_first_one_stands(tmp_path: Path) -> None:
+    cities = [f"{44000000 + number:08d},市,44,2" for number in range(1, 30_000)]
+    rows = edition(
+        tmp_path, "code,name,parent,level", "44,广东省,,1", *cities, '44990000,"市, ""新""",44,2',
+        form=FORMAT.replace("2: {level: city, width: 4}", "2: {level: city, width: 8}"),
+    )  # fmt: skip
+    assert rows[-1]["org_unit_name"] == '市, "新"'
+
+
 def test_a_file_may_hold_several_editions(tmp_path: Path) -> None:
-    rows = edition(tmp_path, "year,code,name,parent,level", "2020,44,广东,,1", "2021,44,广东省,,1", only=("year", "2021"))
+    rows = edition(
+        tmp_path, "year,code,name,parent,level", "2020,44,广东,,1", "2021,44,广东省,,1", only=("year", "2021")
+    )
     assert [row["org_unit_name"] for row in rows] == ["广东省"]
 
 

@@ -11,7 +11,19 @@ from plumbline import records
 from plumbline.errors import StopTheRun
 from plumbline.registry.review import RECORDS
 from tests.include.registry.island import (
-    FIRST, NOON, SECOND, THIRD, TREE, accepted, amended, bring, changes, decide, island, lines_of, tree_on,
+    FIRST,
+    NOON,
+    SECOND,
+    THIRD,
+    TREE,
+    accepted,
+    amended,
+    bring,
+    changes,
+    decide,
+    island,
+    lines_of,
+    tree_on,
 )  # fmt: skip
 
 
@@ -166,7 +178,11 @@ def test_a_code_that_was_given_to_another_unit_is_noticed(tmp_path: Path) -> Non
     assert asked(done.review) == [("recode", "NO2", "NO1", "1"), ("recode", "NO3", "NO2", "1")]
     assert done.review is not None
     decide(settings, done.review, *accepted(done.review))
-    assert changes(settings) == {("abolish", "NO1", None, ""), ("recode", "NO2", "NO1", "1"), ("recode", "NO3", "NO2", "1")}
+    assert changes(settings) == {
+        ("abolish", "NO1", None, ""),
+        ("recode", "NO2", "NO1", "1"),
+        ("recode", "NO3", "NO2", "1"),
+    }
 
 
 def test_codes_that_only_seem_to_have_moved_stay_with_their_units(tmp_path: Path) -> None:
