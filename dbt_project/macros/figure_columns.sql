@@ -47,3 +47,12 @@
 {% macro is_counted(meta) -%}
     {{ return(meta.indicators | selectattr('kind', 'equalto', 'registry') | list | length > 0) }}
 {%- endmacro %}
+
+{#- Why a change in per cent cannot be told; null where it can. -#}
+{% macro why_no_change(value, base) -%}
+    case
+        when {{ value }} is null then 'no figure'
+        when {{ base }} is null then 'nothing to compare with'
+        when {{ base }} = 0 then 'compared with zero'
+    end
+{%- endmacro %}

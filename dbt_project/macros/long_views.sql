@@ -1,13 +1,35 @@
 {#- The long view of figures: one row per org unit, indicator, period and basis.
 
-    It reads what fct_<data_set> reads, not that view itself, which would be planned anew for every indicator. -#}
+    It reads the tables that fct_<data_set> reads, not that view, which would be planned anew for every indicator. -#}
 {% macro figures_long(data_sets) -%}
 {{ config(materialized='view') }}
+{{ figures_of(data_sets, {'sum_': 'as_reported', 'obs_': 'as_reported'}) }}
+union all
+select * from {{ ref('int_restated_figure') }}
+{%- endmacro %}
+
+{#- The long table of restated figures, which are few: one row per org unit, indicator and period. -#}
+{% macro restated_figures_long(data_sets) -%}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ forget_work() }}"
+) }}
+select figure.*
+from (
+    {{ figures_of(data_sets, {'restated_': 'restated'}) }}
+) as figure
+inner join {{ source('build', 'work') }} using (data_set, period)
+{%- endmacro %}
+
+{#- Figures as rows, from wide tables whose names begin as `tables` says, each of one basis. -#}
+{% macro figures_of(data_sets, tables) -%}
 {%- set queries = [] -%}
 {%- for data_set in data_sets -%}
 {%- set meta = data_set_meta(data_set) -%}
-{%- for stands_alone in [false, true] -%}
-{%- set wide = ref(('obs_' if stands_alone else 'sum_') ~ data_set) -%}
+{%- for table, basis in tables.items() -%}
+{%- set wide = ref(table ~ data_set) -%}
+{%- set stands_alone = table == 'obs_' -%}
 {%- set columns = called(meta, 'name' if stands_alone else 'column') -%}
 {%- for indicator in meta.indicators if not (stands_alone and is_counted(meta)) -%}
 {%- set query %}
@@ -17,7 +39,7 @@ select
     '{{ data_set }}' as data_set,
     '{{ indicator.name }}' as indicator,
     period,
-    'as_reported' as basis,
+    '{{ basis }}' as basis,
     {% if indicator.kind == 'registry' -%}
     null
     {%- else -%}
@@ -55,7 +77,7 @@ where stands_alone
 {%- endfor -%}
 {%- endfor -%}
 {%- endfor -%}
-{{ queries | join('\nunion all\n') if queries else 'select 1 as not_compiled' }}
+{{ queries | join('\nunion all\n') if queries else 'select null as data_set, null as period' }}
 {%- endmacro %}
 
 {#- The long view of accepted observations: one row per reporter, org unit, indicator, period and scope with a value. -#}

@@ -3,7 +3,7 @@
 
     The units are summed to their parents once (the only pass over all of them), then the parents' sums to
     their ancestors, which are few; int_ancestor counts a unit among its own ancestors. -#}
-{% macro sum_below(rows, columns) -%}
+{% macro sum_below(rows, columns, ancestor='int_ancestor') -%}
 {{ rows }}_of_children as (
     select
         period,
@@ -24,7 +24,7 @@
         sum(of_children.{{ column }})::{{ type }} as {{ column }}{{ "," if not loop.last }}
         {% endfor %}
     from {{ rows }}_of_children as of_children
-    inner join {{ ref('int_ancestor') }} as ancestor
+    inner join {{ ref(ancestor) }} as ancestor
         on of_children.period = ancestor.period and of_children.parent_code = ancestor.org_unit_code
     group by of_children.period, ancestor.ancestor_code
 )
@@ -267,43 +267,32 @@ where
     {%- endfor %}
 {%- endmacro %}
 
-{#- The figures of one data set, wide: one row per org unit, period and basis. What was rolled up, and what stands
-    alone; rates are recomputed from their parts' totals. A view: nothing of it is written twice. -#}
+{#- The figures of one data set, wide: one row per org unit, period and basis. What was rolled up, what stands alone,
+    and what is restated; rates are recomputed from their parts' totals. A view: nothing of it is written twice. -#}
 {% macro figures(data_set) -%}
 {%- set meta = data_set_meta(data_set) -%}
 {{ config(materialized='view') }}
 {%- set stated = meta.indicators | rejectattr('kind', 'equalto', 'registry') | list -%}
-{%- set counts = counts_of(meta) -%}
 {%- set columns = called(meta, 'column') -%}
 
 with figure as (
-    select * from {{ ref('sum_' ~ data_set) }}
-    {%- if not is_counted(meta) %}
+    select
+        *,
+        'as_reported' as basis
+    from (
+        {{ as_reported(data_set) }}
+    )
     union all by name
     select
-        org_unit_code,
-        period,
-        1 as due,
-        1 as received
-        {%- for group in meta.groups %},
-        due_{{ group }},
-        due_{{ group }} as received_{{ group }}
-        {%- endfor %}
-        {%- for indicator in stated %},
-        {% if not indicator.numerator -%}
-        {{ indicator.name }} as {{ indicator.column }},
-        {% endif -%}
-        {{ indicator.name }} as {{ indicator.name }}_own
-        {%- endfor %}
-    from {{ ref('obs_' ~ data_set) }}
-    where stands_alone
-    {%- endif %}
+        *,
+        'restated' as basis
+    from {{ ref('restated_' ~ data_set) }}
 )
 
 select
     org_unit_code,
     period,
-    'as_reported' as basis
+    basis
     {%- for indicator in meta.indicators %},
     {% if indicator.kind == 'registry' -%}
     {{ registered(indicator) }} as {{ indicator.column }},
@@ -321,10 +310,38 @@ select
     {%- endif %}
     {{ indicator.name }}_claimed
     {%- endfor %}
-    {%- for column in counts if column.startswith('due') or column.startswith('received') %},
+    {%- for column in counts_of(meta) if column.startswith('due') or column.startswith('received') %},
     {{ column }}
     {%- endfor %},
     received / nullif(due, 0) as coverage,
     {% if not stated -%} 'complete' {%- else -%} {{ standing('due', 'received') }} {%- endif %} as status
 from figure
+{%- endmacro %}
+
+{#- What was rolled up and what stands alone: a query with one row per org unit and period. -#}
+{% macro as_reported(data_set) -%}
+{%- set meta = data_set_meta(data_set) -%}
+{%- set stated = meta.indicators | rejectattr('kind', 'equalto', 'registry') | list -%}
+select * from {{ ref('sum_' ~ data_set) }}
+{%- set alone = ref('obs_' ~ data_set) %}
+{%- if not is_counted(meta) %}
+union all by name
+select
+    org_unit_code,
+    period,
+    1 as due,
+    1 as received
+    {%- for group in meta.groups %},
+    due_{{ group }},
+    due_{{ group }} as received_{{ group }}
+    {%- endfor %}
+    {%- for indicator in stated %},
+    {% if not indicator.numerator -%}
+    {{ indicator.name }} as {{ indicator.column }},
+    {% endif -%}
+    {{ indicator.name }} as {{ indicator.name }}_own
+    {%- endfor %}
+from {{ alone }}
+where stands_alone
+{%- endif %}
 {%- endmacro %}

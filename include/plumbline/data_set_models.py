@@ -1,8 +1,9 @@
 """The dbt models of a domain's data sets, written from their YAML files.
 
-Each data set has three models, a line of SQL each that calls a macro, with a ``.yml`` beside them that
-documents every column: ``obs_<data_set>`` (accepted observations), ``sum_<data_set>`` (what they roll up to)
-and ``fct_<data_set>`` (the figures: a view over both). Two more models are the long views over all data sets.
+Each data set has four models, a line of SQL each that calls a macro, with a ``.yml`` beside them that documents
+every column: ``obs_<data_set>`` (accepted observations), ``sum_<data_set>`` (what they roll up to),
+``restated_<data_set>`` (what is different on another tree) and ``fct_<data_set>`` (the figures: a view over the
+three). Three more models are long, over all data sets.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def model_files(domain: Domain) -> dict[Path, str]:
         files[folder / f"obs_{name}.yml"] = _yml(_observations(domain, data_set))
         files[folder / f"sum_{name}.sql"] = _sql(f"roll_up('{name}')")
         files[folder / f"sum_{name}.yml"] = _yml(_sums(data_set))
+        files[folder / f"restated_{name}.sql"] = _sql(f"restate('{name}')")
+        files[folder / f"restated_{name}.yml"] = _yml(_restated(data_set))
         files[folder / f"fct_{name}.sql"] = _sql(f"figures('{name}')")
         files[folder / f"fct_{name}.yml"] = _yml(_figures(domain, data_set))
     listed = "[\n" + "".join(f"    '{name}',\n" for name in domain.data_sets) + "]"
@@ -105,6 +108,14 @@ def model_files(domain: Domain) -> dict[Path, str]:
             "name": "int_figure",
             "description": "One row per org unit, indicator, period and basis: every figure of every data set.",
             "config": {"meta": {"release": "view"}},
+        }
+    )
+    files[views / "int_restated_figure.sql"] = _sql(f"restated_figures_long({listed})")
+    files[views / "int_restated_figure.yml"] = _yml(
+        {
+            "name": "int_restated_figure",
+            "description": "One row per org unit, indicator and period whose figure is another on another tree.",
+            "config": {"meta": {"release": "by_period", "parquet": "none"}},
         }
     )
     files[views / "int_observation.sql"] = _sql(f"observations_long({listed})")
@@ -175,11 +186,23 @@ def _sums(data_set: DataSet) -> dict[str, Any]:
     }
 
 
+def _restated(data_set: DataSet) -> dict[str, Any]:
+    return {
+        "name": f"restated_{data_set.data_set}",
+        "description": (
+            f"One row per org unit and period whose figures are others on the tree that they are restated on: what "
+            f"fct_{data_set.data_set}, which documents the columns, has with the basis `restated`."
+        ),
+        "config": {"meta": {"release": "by_period", "parquet": "none", "data_set": data_set.data_set}},
+        "data_tests": [{"one_row_per": {"arguments": {"columns": ["org_unit_code", "period"]}}}],
+    }
+
+
 def _figures(domain: Domain, data_set: DataSet) -> dict[str, Any]:
     columns = {
         "org_unit_code": "The org unit.",
         "period": "The period: a month, quarter, half-year or year.",
-        "basis": "`as_reported`: on the tree of the period's last day.",
+        "basis": "`as_reported`: on the tree of the period's last day; `restated`, where it differs: on a later tree.",
     }
     for name, indicator in data_set.indicators.items():
         columns[data_set.figure_column(name)] = _described(domain, indicator)

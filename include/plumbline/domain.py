@@ -255,6 +255,8 @@ class DomainFile(Strict):
     """A regular expression that every org unit code matches in full."""
     levels: tuple[Level, ...]
     """From the top of the tree to the bottom."""
+    restated_on: date | None = None
+    """Figures of earlier trees are restated on the tree of this day; of the day of the build when not given."""
     periods: OpenPeriods
     units_of_measure: dict[str, UnitOfMeasure]
     reporter_kinds: dict[str, ReporterKind]

@@ -130,11 +130,13 @@ def _wrong_sums(con: duckdb.DuckDBPyConnection, domain: Domain) -> Iterator[str]
             con,
             f"with children as (select tree.period, tree.parent_code, {sums} from main.fct_{name} as figure "
             "join main.int_tree as tree using (org_unit_code, period) where tree.parent_code is not null "
+            "and basis = 'as_reported' "
             "and period in (select period from build.work where data_set = $name) group by all) "
             f"select figure.org_unit_code, figure.period from main.fct_{name} as figure "
             "left join children on children.period = figure.period "
             "and children.parent_code = figure.org_unit_code "
-            f"where figure.period in (select period from build.work where data_set = $name) and ({wrong}) "
+            "where basis = 'as_reported' and figure.period in "
+            f"(select period from build.work where data_set = $name) and ({wrong}) "
             "order by all limit 1",
             {"name": name},
         )

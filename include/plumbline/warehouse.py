@@ -31,7 +31,7 @@ from plumbline.data_set_models import column_type, model_files
 from plumbline.deployment import as_known
 from plumbline.domain import ADDITIVE, Domain, load_domain
 from plumbline.errors import StopTheRun, TryAgain
-from plumbline.registry import read_changes, read_offices, read_org_units
+from plumbline.registry import crosswalk, read_changes, read_offices, read_org_units
 from plumbline.rules import load_rules
 from plumbline.settings import ROOT, Settings
 
@@ -119,11 +119,13 @@ def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
         _open_or_start_anew(settings)
         with connect(settings) as con:
             _load_domain(con, settings, domain, known_at)
-            hashes = _input_hashes(con, settings, domain)
+            changed_on = _changed_since(con)
+            hashes = _input_hashes(con, settings, domain, changed_on)
             if _built(con).keys() - hashes.keys():
                 _forget_everything(con)
             work = _stale(con, hashes)
             _write_work(con, settings, domain, work)
+            _write_restatement(con, {period for _, period in work} & changed_on.keys())
         if work:
             run_dbt(settings, ["build", "--exclude", "tag:judged", "--exclude-resource-type", "unit_test"])
     return BuildResult(built=len(work), all=len(hashes), known_at=known_at)
@@ -341,10 +343,11 @@ def _load_domain(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Dom
     con.execute(
         "create or replace table build.parameter as select $known_at::timestamptz as known_at, "
         "$today::date as today, $zone as time_zone, $code as code_version, 'figures' as stage, "
-        "$domain as domain, $rules as rules",
+        "$restated_on::date as restated_on, $domain as domain, $rules as rules",
         {
             "known_at": known_at,
             "today": today,
+            "restated_on": domain.file.restated_on or today,
             "zone": domain.file.time_zone,
             "code": code_version(),
             "domain": str(settings.domain),
@@ -401,12 +404,26 @@ def _group_rows(domain: Domain) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _input_hashes(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain) -> dict[tuple[str, str], str]:
+def _changed_since(con: duckdb.DuckDBPyConnection) -> dict[str, date]:
+    """Return the periods since whose last day the tree has changed, and when it last did: they are restated."""
+    rows = con.execute(
+        "select period.period, max(change.day) from domain.period cross join build.parameter "
+        "join (select valid_from as day from domain.org_unit union select valid_to from domain.org_unit "
+        "union select valid_from from domain.change) as change "
+        "on change.day > period.ends_on and change.day <= parameter.restated_on group by period.period"
+    ).fetchall()
+    return dict(rows)
+
+
+def _input_hashes(
+    con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain, changed_on: dict[str, date]
+) -> dict[tuple[str, str], str]:
     """Return the hash of the inputs of every (data set, period), and of the receipts."""
     ((today,),) = con.execute("select today from build.parameter").fetchall()
     ((tree,),) = con.execute(
         "select md5(string_agg(row::varchar, '|' order by row)) from (select hash(unit) as row "
-        "from domain.org_unit as unit union all select hash(office) from domain.office as office)"
+        "from domain.org_unit as unit union all select hash(office) from domain.office as office "
+        "union all select hash(change) from domain.change as change)"
     ).fetchall()
     submissions = _known_submissions(con, settings)
     rules = load_rules(settings, domain)
@@ -418,7 +435,8 @@ def _input_hashes(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Do
             inside = [part for part in periods if period.contains(part)]
             known = [submissions.get((name, str(part)), "") for part in inside]
             due = [data_set.due_on(part) < today for part in inside]
-            hashes[name, str(period)] = _digest(shared, json.dumps([known, due]))
+            restated = str(changed_on.get(str(period)))
+            hashes[name, str(period)] = _digest(shared, json.dumps([known, due, restated]))
     return hashes
 
 
@@ -497,7 +515,7 @@ def _write_work(
         definition = _definition(domain, name)
         held = first_row(con, "select definition_hash from build.definition where data_set = $name", {"name": name})
         if held != (definition,):
-            for table in (f"obs_{name}", f"sum_{name}"):
+            for table in (f"obs_{name}", f"sum_{name}", f"restated_{name}"):
                 con.execute(f"drop table if exists main.{table}")
             con.execute("insert or replace into build.definition values ($name, $definition)",
                         {"name": name, "definition": definition})  # fmt: skip
@@ -516,3 +534,37 @@ def _write_work(
     con.register("loading", pa.Table.from_pylist(files, schema=schema))
     con.execute("create or replace table build.landing_file as select * from loading")
     con.unregister("loading")
+
+
+def _write_restatement(con: duckdb.DuckDBPyConnection, periods: set[str]) -> None:
+    """Write which periods of the work list are restated, and where units that are others by then are on that date."""
+    ((restated_on,),) = con.execute("select restated_on from build.parameter").fetchall()
+    con.execute("create or replace table domain.restated (period varchar)")
+    con.execute(
+        "create or replace table domain.crosswalk (period varchar, from_code varchar, to_code varchar, "
+        "share decimal(18, 12), is_last boolean)"
+    )
+    if not periods:
+        return
+    # Periods between the same changes share a tree, and so where its units went.
+    ends_on = con.execute(
+        "select period.period, period.ends_on, count(change.day) from domain.period left join "
+        "(select distinct unnest([valid_from, valid_to]) as day from domain.org_unit) as change "
+        "on change.day <= period.ends_on where list_contains($periods, period.period) "
+        "group by period.period, period.ends_on order by all",
+        {"periods": sorted(periods)},
+    ).fetchall()
+    units, changes = (con.sql(f"from domain.{table}").to_arrow_table() for table in ("org_unit", "change"))
+    found: dict[int, pa.Table] = {}
+    for period, last_day, tree in ends_on:
+        if tree not in found:
+            found[tree] = crosswalk(units, changes, last_day, restated_on)
+        con.register("loading", found[tree])
+        con.execute("insert into domain.restated values ($period)", {"period": period})
+        con.execute(
+            "insert into domain.crosswalk select $period, from_code, to_code, share, "
+            "row_number() over (partition by from_code order by to_code desc) = 1 from loading "
+            "where from_code is distinct from to_code",
+            {"period": period},
+        )
+        con.unregister("loading")

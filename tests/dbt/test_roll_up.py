@@ -662,7 +662,7 @@ def test_country(name: str, warehouse: duckdb.DuckDBPyConnection) -> None:
             keys = {key: row.pop(key) for key in ("org_unit_code", "period")}
             found = warehouse.execute(
                 f"select {', '.join(row)} from main.fct_{data_set} "
-                "where org_unit_code = $org_unit_code and period = $period",
+                "where org_unit_code = $org_unit_code and period = $period and basis = 'as_reported'",
                 {**keys, "org_unit_code": f"C{number}_{keys['org_unit_code']}"},
             ).fetchall()
             assert len(found) <= 1, f"{keys} has {len(found)} rows"

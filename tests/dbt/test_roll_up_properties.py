@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -27,8 +28,11 @@ MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04")
 ADDITIVE = ("loans", "renewed", "books", "open", "received")
 OTHERS = ("renewal_rate", "readers", "satisfaction")
 
-FED = ("domain.org_unit", "domain.office", "main.int_submission")
-BUILT = ("int_due", "obs_library", "sum_library")
+FED = (
+    "domain.org_unit", "domain.office", "domain.restated", "domain.crosswalk", "main.int_submission",
+    "main.int_restated_tree",
+)  # fmt: skip
+BUILT = ("int_due", "obs_library", "sum_library", "restated_library")
 
 Values = dict[str, int | None]
 Key = tuple[str, str]
@@ -58,6 +62,33 @@ def countries(draw: st.DrawFn) -> Country:
     return Country(units, draw(own), draw(claims))
 
 
+@dataclass(frozen=True)
+class Reform:
+    """A later tree (each unit's parent), and where units that are not in it went, by share."""
+
+    tree: dict[str, str | None]
+    went: dict[str, dict[str, Decimal]]
+
+
+@st.composite
+def reforms(draw: st.DrawFn, country: Country) -> Reform:
+    """Some units stay, under the same parent or another; the others are divided between those and new ones."""
+    kept = [unit for unit in country.units if draw(st.booleans())]
+    tree: dict[str, str | None] = {}
+    for unit in [*kept, *(f"New{number}" for number in range(draw(st.integers(0 if kept else 1, 3))))]:
+        above = country.units.get(unit, ("", None))[1]
+        stays = above in tree and draw(st.booleans())
+        tree[unit] = above if stays else draw(st.sampled_from([None, *tree]))
+    went: dict[str, dict[str, Decimal]] = {}
+    for unit in country.units.keys() - tree.keys():
+        heirs = draw(st.lists(st.sampled_from(sorted(tree)), min_size=1, max_size=3, unique=True))
+        weights = [draw(st.integers(1, 10)) for _ in heirs]
+        shares = [(Decimal(weight) / sum(weights)).quantize(Decimal("1e-12")) for weight in weights]
+        shares[-1] = 1 - sum(shares[:-1], Decimal())
+        went[unit] = dict(zip(heirs, shares, strict=True))
+    return Reform(tree, went)
+
+
 class Models:
     """The compiled models in a database in memory, fed from a country."""
 
@@ -81,7 +112,8 @@ class Models:
 
     def feed(self, country: Country) -> None:
         """Put in what a country is and says, in place of all that was there."""
-        self.con.execute("delete from domain.org_unit; delete from main.int_submission")
+        for table in FED:
+            self.con.execute(f"delete from {table}")
         units = [
             {"org_unit_code": unit, "level": level, "parent_code": above}
             for unit, (level, above) in country.units.items()
@@ -118,13 +150,41 @@ class Models:
         some = "" if periods is None else "where list_contains($periods, period)"
         parameters = {} if periods is None else {"periods": periods}
         self.con.execute(f"create or replace table build.work as from build.all_work {some}", parameters)
-        for table in ("int_tree", "int_ancestor"):
+        for table in ("int_tree", "int_ancestor", "int_restated_ancestor"):
             self.con.execute(f"create or replace table main.{table} as {self.sql[table]}")
         for table in BUILT:
             self.con.execute(f"delete from main.{table} where period in (select period from build.work)")
             self.con.execute(f"insert into main.{table} {self.sql[table]}")
-        figures = self.con.sql("from main.fct_library").to_arrow_table().to_pylist()
-        return {(row["org_unit_code"], row["period"]): row for row in figures}
+        return self.figures("as_reported")
+
+    def figures(self, basis: str) -> dict[Key, dict[str, Any]]:
+        figures = self.con.sql("from main.fct_library where basis = $basis", params={"basis": basis})
+        return {(row["org_unit_code"], row["period"]): row for row in figures.to_arrow_table().to_pylist()}
+
+    def reform(self, reform: Reform) -> None:
+        """Declare a later tree, and where the units of every period went."""
+        tree = [{"org_unit_code": unit, "parent_code": above} for unit, above in reform.tree.items()]
+        went = [
+            {"from_code": unit, "to_code": to, "share": share, "is_last": number == len(shares) - 1}
+            for unit, shares in reform.went.items()
+            for number, (to, share) in enumerate(shares.items())
+        ]
+        schema = pa.schema(
+            [
+                ("from_code", pa.string()),
+                ("to_code", pa.string()),
+                ("share", pa.decimal128(18, 12)),
+                ("is_last", pa.bool_()),
+            ]
+        )
+        self.con.register("tree", pa.Table.from_pylist(tree))
+        self.con.register("went", pa.Table.from_pylist(went, schema=schema))
+        self.con.execute("insert into domain.restated select distinct period from build.all_work")
+        self.con.execute("insert into domain.crosswalk select period, went.* from domain.restated cross join went")
+        self.con.execute(
+            "insert into main.int_restated_tree by name select period, tree.*, 'parish' as level, false as is_pseudo "
+            "from domain.restated cross join tree"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +318,50 @@ def test_a_correction_built_into_what_stands_gives_what_a_full_rebuild_gives(
     models.feed(Country(country.units, country.own | {(unit, month): correction}, country.total))
     holding = [str(period) for period in PERIODS if period.contains(Period.parse(month))]
     assert models.build(holding) == models.build()
+
+
+@few
+@given(data=st.data())
+def test_what_is_restated_adds_up_on_the_later_tree_and_loses_nothing(models: Models, data: st.DataObject) -> None:
+    country = data.draw(countries())
+    reform = data.draw(reforms(country))
+    models.feed(country)
+    models.reform(reform)
+    as_reported = models.build()
+    changed = models.figures("restated")
+    restated = as_reported | changed
+
+    def figure(unit: str, period: Period, column: str) -> Any:
+        return restated.get((unit, str(period)), {}).get(column)
+
+    descendants = {unit: {unit} for unit in reform.tree}
+    for unit in reversed(reform.tree):
+        above = reform.tree[unit]
+        if above:
+            descendants[above] |= descendants[unit]
+    expected = Expected(country)
+    for period in PERIODS:
+        for name in ADDITIVE:
+            column = "received_value" if name == "received" else name
+            for unit in reform.tree:
+                children = [figure(child, period, column) for child, above in reform.tree.items() if above == unit]
+                assert figure(unit, period, f"{name}_children") == summed(children)
+                if (unit, str(period)) in changed:
+                    assert figure(unit, period, column) == summed([figure(unit, period, f"{name}_own"), *children])
+            before = [as_reported.get((unit, str(period)), {}).get(column) for unit in country.units
+                      if country.units[unit][1] is None]  # fmt: skip
+            after = [figure(unit, period, column) for unit in reform.tree if reform.tree[unit] is None]
+            assert (summed(after) or 0) == (summed(before) or 0)
+            for unit in reform.tree.keys() & country.units.keys():
+                family = {unit, *expected.below(unit)}
+                # Everything in the unit went to what is in it now, and nothing else did.
+                if all(
+                    {*reform.went.get(each, [each])} <= descendants[unit]
+                    if each in family
+                    else descendants[unit].isdisjoint(reform.went.get(each, [each]))
+                    for each in country.units
+                ):
+                    assert figure(unit, period, column) == as_reported.get((unit, str(period)), {}).get(column)
 
 
 def test_the_examples_are_of_the_night_that_they_suppose(stages: Stages) -> None:

@@ -12,9 +12,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from plumbline.domain import load_domain
-from plumbline.period import Period
-from plumbline.registry import crosswalk, read_changes, read_org_units
 from plumbline.release import open_marts
 from plumbline.settings import ROOT
 from tests.deployment import release, table, write_deployment
@@ -86,7 +83,9 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Marts:
 
 def test_the_district_s_totals_are_those_of_all_that_was_reported(marts: Marts) -> None:
     assert marts.rows(
-        "select period, total_value::int as total from fct_figure where org_unit_code = $1 order by period", DISTRICT
+        "select period, total_value::int as total from fct_figure where org_unit_code = $1 "
+        "and basis = 'as_reported' order by period",
+        DISTRICT,
     ) == table("""
         period   total
         2020-11  20
@@ -99,7 +98,8 @@ def test_the_district_s_totals_are_those_of_all_that_was_reported(marts: Marts) 
 def test_both_series_are_right_and_the_break_is_marked(marts: Marts) -> None:
     assert marts.rows(
         "select org_unit_code, period, total_value::int as total, previous_period_value::int as before, "
-        "replace(break_mark, ' ', '_') as break_mark from fct_change where org_unit_code in ($1, $2) order by all",
+        "replace(break_mark, ' ', '_') as break_mark from fct_change where org_unit_code in ($1, $2) "
+        "and basis = 'as_reported' order by all",
         CHAICUN,
         MATOUSHUI,
     ) == table("""
@@ -113,19 +113,25 @@ def test_both_series_are_right_and_the_break_is_marked(marts: Marts) -> None:
     """)
 
 
-def test_on_the_later_tree_the_township_has_all_that_was_reported_in_both_before(marts: Marts) -> None:
+def test_restated_the_township_has_had_all_along_what_was_reported_in_both(marts: Marts) -> None:
     """Its villages have no successors, so what they reported goes where their township went."""
-    domain = load_domain(ROOT / "include" / "domain")
-    units, changes = read_org_units(domain), read_changes(domain)
-    month = Period.parse("2020-12")
-    found = crosswalk(units, changes, month.ends_on, Period.parse("2021-02").ends_on).to_pylist()
-    went = {row["from_code"]: (row["to_code"], row["share"]) for row in found}
-    assert went[MATOUSHUI] == went["140108200200"] == went[CHAICUN] == (CHAICUN, 1)
-    in_it = {
-        code: int(value)
-        for code, value in marts.con.execute(
-            "select org_unit_code, own_value from fct_figure where period = '2020-12' and own_value is not null"
-        ).fetchall()
-        if went[code][0] == CHAICUN
-    }
-    assert in_it == {CHAICUN: 11, MATOUSHUI: 4, "140108200200": 1}
+    assert marts.rows(
+        "select org_unit_code, period, own_value::int as own, total_value::int as total, status from fct_figure "
+        "where basis = 'restated' and org_unit_code in ($1, $2, '140108200200') order by all",
+        CHAICUN,
+        MATOUSHUI,
+    ) == table("""
+        org_unit_code  period   own  total  status
+        140108008000   2020-11  15   15     partial
+        140108008000   2020-12  16   16     partial
+        140108200000   2020-11  -    -      not_applicable
+        140108200000   2020-12  -    -      not_applicable
+        140108200200   2020-11  -    -      not_applicable
+        140108200200   2020-12  -    -      not_applicable
+    """)
+    assert marts.rows(
+        "select count(*) as restated from fct_figure where basis = 'restated' and org_unit_code = $1", DISTRICT
+    ) == table("""
+        restated
+        0
+    """)

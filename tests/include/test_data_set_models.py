@@ -30,12 +30,14 @@ def relative(settings: Settings, paths: list[Path]) -> list[str]:
     return sorted(str(path.relative_to(settings.data_set_models)) for path in paths)
 
 
-def test_a_data_set_has_three_models_of_one_line_and_the_domain_two_long_views(libraries: Settings) -> None:
+def test_a_data_set_has_four_models_of_one_line_and_the_domain_three_long_ones(libraries: Settings) -> None:
     models = libraries.data_set_models
     assert relative(libraries, [path for path in models.rglob("*") if path.is_file()]) == [
         "library/fct_library.sql", "library/fct_library.yml", "library/obs_library.sql", "library/obs_library.yml",
-        "library/sum_library.sql", "library/sum_library.yml", "long_views/int_figure.sql",
-        "long_views/int_figure.yml", "long_views/int_observation.sql", "long_views/int_observation.yml",
+        "library/restated_library.sql", "library/restated_library.yml", "library/sum_library.sql",
+        "library/sum_library.yml", "long_views/int_figure.sql", "long_views/int_figure.yml",
+        "long_views/int_observation.sql", "long_views/int_observation.yml", "long_views/int_restated_figure.sql",
+        "long_views/int_restated_figure.yml",
     ]  # fmt: skip
     assert (models / "library" / "fct_library.sql").read_text(encoding="utf-8") == (
         f"-- {MARK}\n{{{{ figures('library') }}}}\n"
@@ -50,8 +52,9 @@ def test_syncing_again_changes_only_what_the_yaml_changed(libraries: Settings) -
     (libraries.domain / "data_sets" / "buildings.yml").write_text(BUILDINGS, encoding="utf-8")
     assert relative(libraries, sync(libraries)) == [
         "buildings/fct_buildings.sql", "buildings/fct_buildings.yml", "buildings/obs_buildings.sql",
-        "buildings/obs_buildings.yml", "buildings/sum_buildings.sql", "buildings/sum_buildings.yml",
-        "long_views/int_figure.sql", "long_views/int_observation.sql",
+        "buildings/obs_buildings.yml", "buildings/restated_buildings.sql", "buildings/restated_buildings.yml",
+        "buildings/sum_buildings.sql", "buildings/sum_buildings.yml", "long_views/int_figure.sql",
+        "long_views/int_observation.sql", "long_views/int_restated_figure.sql",
     ]  # fmt: skip
 
 

@@ -18,4 +18,9 @@ select
     coalesce(judged.open_findings, 0) as open_findings,
     coalesce(judged.held_below, 0) as held_below
 from {{ ref('int_figure') }} as figure
-left join {{ ref('int_finding_count') }} as judged using (org_unit_code, indicator_id, period)
+left join {{ ref('int_finding_count') }} as judged
+    on
+        figure.org_unit_code = judged.org_unit_code
+        and figure.indicator_id = judged.indicator_id
+        and figure.period = judged.period
+        and figure.basis = 'as_reported'

@@ -1,0 +1,2 @@
+-- written by `plumbline data-set sync` from the data set's YAML: edit that
+{{ restate('enforcement') }}

@@ -1,0 +1,1 @@
+{{ ancestors('int_restated_tree') }}
