@@ -1,0 +1,432 @@
+"""From a component of violated rows to its suspects: the repairs, and how they rank.
+
+A repair is a set of edits that lets every row of the component hold: a cell that takes another value, or two
+cells of one form that are exchanged. Repairs are compared by what their cells are trusted, which without other
+knowledge is their number (Fellegi and Holt), and only then by what speaks for their slips (``slips.py``), in whole
+bits. Those that are alike in both are a tie and have one rank.
+
+One edit that explains everything is found by intersecting intervals, without a solver; nothing of two edits can
+be cheaper. All else is a mixed integer programme (``milp.py``). In a repair of several edits, each edit ranks
+among those that could take its place while the others stand.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+from scipy.sparse import csc_matrix
+
+from plumbline.localise.milp import Programme, cheapest
+from plumbline.localise.slips import Hint, Reading, Written, swapped
+from plumbline.localise.system import NOISE, Component, Floats, System
+
+SECONDS: Final = 10.0
+"""What a component may take before it gives its best answer so far."""
+
+_RUNNERS_UP: Final = 4
+_PREFERENCE: Final = 0.02
+"""Part of a cell's trust that the solver may save by the slip it looks like: too little to outweigh a cell."""
+_ALIKE: Final = 3
+"""Cells in just the same rows that the solver is given."""
+_ROUNDS: Final = 3
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An observation that may be the wrong one."""
+
+    cell: int
+    value: float
+    would_be: float
+    rank: int
+    """1 for the likeliest among those that could explain the same; equal ranks are a tie."""
+    tied: int
+    """How many suspects of the same slip have this rank."""
+    component: int
+    slip: int
+    """Suspects of one component and slip exclude each other; different slips happened together."""
+    slips: int
+    """How many slips happened together in the component."""
+    bits: int
+    """How much speaks for it, beside its siblings of the same slip."""
+    hint: Hint | None
+    rows: tuple[int, ...]
+    """The violated rows that it touches, and that hold once all slips of the component are put right."""
+    proved: bool
+    """Whether no cheaper explanation exists; else time was up, and this is the best so far."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One slip put right: the cells' new values by position in the component, and what speaks for it."""
+
+    would_be: dict[int, float]
+    cost: float
+    bits: int
+    hint: Hint | None
+
+
+def localise(system: System, seconds: float = SECONDS) -> list[Suspect]:
+    """Return the suspects of everything in ``system`` that does not hold, by component, slip and rank.
+
+    ``seconds`` bounds the time of each component. No figure is changed.
+    """
+    suspects: list[Suspect] = []
+    for number, component in enumerate(system.components()):
+        suspects += _Search(component, time.monotonic() + seconds).suspects(number)
+    return suspects
+
+
+class _Search:
+    """The search for the repairs of one component."""
+
+    def __init__(self, component: Component, until: float) -> None:
+        self.component, self.until = component, until
+        cells = component.system.cells
+        self.index = component.cells
+        self.value = cells.value[self.index]
+        self.trust = cells.trust[self.index]
+        self.step = cells.step[self.index]
+        self.floor = cells.floor[self.index]
+        self.matrix: csc_matrix = component.matrix
+        self.columns = np.repeat(np.arange(len(self.index)), np.diff(self.matrix.indptr))
+        self.least, self.most = component.needs
+        self._written: dict[int, Written] = {}
+
+    def suspects(self, number: int) -> list[Suspect]:
+        """Return the component's suspects."""
+        slots, proved = self._repair()
+        violated = self._violated(self.least, self.most)
+        return [
+            suspect
+            for slip, edits in enumerate(slots)
+            for suspect in self._ranked(edits, number, slip, len(slots), violated, proved)
+        ]
+
+    def _repair(self) -> tuple[list[list[Edit]], bool]:
+        """Return the best repair, with each slip's alternatives, best first; and whether none can be cheaper."""
+        alone = self._edits(self.least, self.most)
+        if alone and alone[0].cost <= 2 * self.trust.min() + NOISE:
+            return [alone], True
+        repairs, proved = self._programme_repairs()
+        repairs += [[edit] for edit in alone[:1]]
+        if not repairs:
+            wider = self.component.widened()
+            if len(wider.cells) > len(self.index):
+                return self._of(wider)
+            return self._greedy(), False
+        slots = [self._slots(edits) for edits in repairs]
+        best = min(slots, key=lambda slot: (sum(edits[0].cost for edits in slot), -sum(edits[0].bits for edits in slot)))
+        return best, proved
+
+    def _of(self, wider: Component) -> tuple[list[list[Edit]], bool]:
+        """Repair the widened component in this one's place."""
+        self.__init__(wider, self.until)  # type: ignore[misc]
+        return self._repair()
+
+    def _edits(self, least: Floats, most: Floats) -> list[Edit]:
+        """Return all single edits after which no row needs a change any more, best first."""
+        edits = [*self._changes(least, most), *self._exchanges(least, most)]
+        return sorted(edits, key=lambda edit: (round(edit.cost, 6), -edit.bits))
+
+    def _changes(self, least: Floats, most: Floats) -> Iterator[Edit]:
+        """Yield the changes of one cell after which no row needs a change."""
+        low, high = self._ranges(least, most)
+        violated = self._violated(least, most)
+        hit = np.bincount(self.columns[violated[self.matrix.indices]], minlength=len(self.index))
+        below = self.value < self.floor - NOISE
+        enough = (hit == violated.sum()) & (below.sum() - below == 0)
+        for cell in np.flatnonzero(enough & (low <= high + NOISE)):
+            reading = self._best_reading(int(cell), low[cell], high[cell])
+            if reading is not None:
+                yield Edit({int(cell): reading.would_be}, self.trust[cell], round(reading.bits), reading.hint)
+
+    def _ranges(self, least: Floats, most: Floats) -> tuple[Floats, Floats]:
+        """Return the least and the greatest change of each cell that lets all of its rows hold, others unchanged."""
+        cells = self.component.system.cells
+        coefficient, rows = self.matrix.data, self.matrix.indices
+        with np.errstate(invalid="ignore"):
+            one, other = least[rows] / coefficient, most[rows] / coefficient
+        # A cell that takes another value stands for that alone, and not for what was printed.
+        above, under = (cells.printed_high - cells.value)[self.index], (cells.printed_low - cells.value)[self.index]
+        low, high = np.full(len(self.index), -np.inf), np.full(len(self.index), np.inf)
+        np.maximum.at(low, self.columns, np.minimum(one, other) + np.where(np.isfinite(above), above, 0)[self.columns])
+        np.minimum.at(high, self.columns, np.maximum(one, other) + np.where(np.isfinite(under), under, 0)[self.columns])
+        return np.maximum(low, self.floor - self.value), high
+
+    def _best_reading(self, cell: int, low: float, high: float) -> Reading | None:
+        """Return the likeliest reading of a cell whose change lies between ``low`` and ``high``."""
+        step, value = self.step[cell], self.value[cell]
+        first, last = math.ceil((low - NOISE) / step) if math.isfinite(low) else -math.inf, (
+            math.floor((high + NOISE) / step) if math.isfinite(high) else math.inf
+        )
+        if first > last:
+            return None
+        written = self._as_written(cell)
+        if first == last:
+            return None if first == 0 else written.read_as(float(value + first * step))
+        nearest = first if first > 0 else last if last < 0 else None
+        wanted = {value + nearest * step} if nearest is not None else set()
+        wanted |= {truth for truth in written.known_truths() if first <= round((truth - value) / step, 6) <= last}
+        wanted = {truth for truth in wanted if abs(truth / step - round(truth / step)) < NOISE and truth != value}
+        return max((written.read_as(float(truth)) for truth in wanted), key=lambda reading: reading.bits, default=None)
+
+    def _exchanges(self, least: Floats, most: Floats) -> Iterator[Edit]:
+        """Yield the exchanges of two cells of one form after which no row needs a change."""
+        violated = int(self._violated(least, most).sum())
+        if violated == 0:
+            return
+        for one, other in self._pairs:
+            moved = self._moved(one, other)
+            if all(least[row] - NOISE <= change <= most[row] + NOISE for row, change in moved.items()):
+                settled = sum(least[row] > NOISE or most[row] < -NOISE for row in moved)
+                if settled == violated:
+                    yield self._exchange(one, other)
+
+    def _exchange(self, one: int, other: int) -> Edit:
+        reading = swapped(self._as_written(one), self._as_written(other))
+        values = {one: float(self.value[other]), other: float(self.value[one])}
+        return Edit(values, float(max(self.trust[one], self.trust[other])), round(reading.bits), reading.hint)
+
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Pairs of cells that stand in one form and differ."""
+        forms = self.component.system.cells.form[self.index]
+        order = np.argsort(forms, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(forms[order])) + 1)
+        return [
+            (int(one), int(other))
+            for cells in members
+            for one, other in combinations(cells, 2)
+            if self.value[one] != self.value[other]
+            and self.value[one] >= self.floor[other]
+            and self.value[other] >= self.floor[one]
+        ]
+
+    def _moved(self, one: int, other: int) -> dict[int, float]:
+        """Return by how much each row's sum changes when two cells are exchanged."""
+        difference = float(self.value[other] - self.value[one])
+        moved: dict[int, float] = {}
+        for cell, change in ((one, difference), (other, -difference)):
+            for at in range(self.matrix.indptr[cell], self.matrix.indptr[cell + 1]):
+                row = int(self.matrix.indices[at])
+                moved[row] = moved.get(row, 0.0) + float(self.matrix.data[at]) * change
+        return {row: change for row, change in moved.items() if abs(change) > NOISE}
+
+    def _programme_repairs(self) -> tuple[list[list[Edit]], bool]:
+        """Return the cheapest repairs that the solver finds, and whether none can be cheaper."""
+        free = self._representatives()
+        pairs = self._settling_pairs()
+        fixed = csc_matrix((len(self.component.rows), 0))
+        if pairs:
+            moves = [self._moved(*pair) for pair in pairs]
+            entries = [(row, column, change) for column, move in enumerate(moves) for row, change in move.items()]
+            rows, columns, changes = zip(*entries, strict=True)
+            fixed = csc_matrix((changes, (rows, columns)), shape=(len(self.component.rows), len(pairs)))
+        exchanges = [self._exchange(*pair) for pair in pairs]
+        programme = Programme(
+            matrix=self.matrix[:, free],
+            least=self.least,
+            most=self.most,
+            lowest=(self.floor - self.value)[free],
+            cost=self.trust[free] * (1 - _PREFERENCE * self._looks_like_a_slip()[free]),
+            fixed=fixed,
+            fixed_cost=np.array([edit.cost * (1 - _PREFERENCE) for edit in exchanges]),
+        )
+        found, proved = [], False
+        dearer = 0.5 * float(self.trust.min())
+        for solution in cheapest(programme, self.until, dearer):
+            proved = solution.proved or bool(found)
+            changes = {int(free[at]): change for at, change in zip(solution.cells, solution.changes, strict=True)}
+            edits = self._settled(changes, [exchanges[at] for at in solution.slips])
+            if edits:
+                found.append(edits)
+            if len(found) > _RUNNERS_UP:
+                break
+        return found, proved and bool(found)
+
+    def _representatives(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the cells that the solver is given.
+
+        Of cells with the same coefficients in the same rows two need never change together, unless one cannot be
+        lowered far enough: those that can be lowered furthest stand for all, with the one that looks most like
+        a slip.
+        """
+        alike: dict[bytes, list[int]] = {}
+        for cell in range(len(self.index)):
+            part = slice(self.matrix.indptr[cell], self.matrix.indptr[cell + 1])
+            key = self.matrix.indices[part].tobytes() + self.matrix.data[part].tobytes()
+            alike.setdefault(key, []).append(cell)
+        slip = self._looks_like_a_slip()
+        chosen: set[int] = set()
+        for cells in alike.values():
+            chosen |= set(sorted(cells, key=lambda cell: (self.trust[cell], -self.value[cell]))[:_ALIKE])
+            chosen |= {min(cells, key=lambda cell: (self.trust[cell], -slip[cell]))}
+            chosen |= {cell for cell in cells if self.value[cell] < self.floor[cell]}
+        return np.array(sorted(chosen))
+
+    def _looks_like_a_slip(self) -> Floats:
+        """Return from 0 to 1 how much each cell looks like a slip, if it alone explains a row that does not hold."""
+        if not hasattr(self, "_slip_likeness"):
+            likeness = np.zeros(len(self.index))
+            violated = self._violated(self.least, self.most)
+            for at in np.flatnonzero(violated[self.matrix.indices]):
+                cell, row = int(self.columns[at]), self.matrix.indices[at]
+                ends = sorted((self.least[row] / self.matrix.data[at], self.most[row] / self.matrix.data[at]))
+                reading = self._best_reading(cell, max(ends[0], self.floor[cell] - self.value[cell]), ends[1])
+                if reading is not None:
+                    likeness[cell] = max(likeness[cell], 1 / (1 + math.exp(-(reading.bits + 10) / 10)))
+            self._slip_likeness = likeness
+        return self._slip_likeness
+
+    def _settling_pairs(self) -> list[tuple[int, int]]:
+        """Return the pairs whose exchange settles a row that does not hold and upsets none that does."""
+        violated = self._violated(self.least, self.most)
+        settling = []
+        for pair in self._pairs:
+            moved = self._moved(*pair)
+            holds = [self.least[row] - NOISE <= change <= self.most[row] + NOISE for row, change in moved.items()]
+            if all(holds[at] or violated[row] for at, row in enumerate(moved)) and any(
+                holds[at] and violated[row] for at, row in enumerate(moved)
+            ):
+                settling.append(pair)
+        return settling
+
+    def _settled(self, changes: dict[int, float], exchanges: list[Edit]) -> list[Edit] | None:
+        """Return a solution's edits with exact values, or None when it does not hold exactly."""
+        cells = list(changes)
+        least, most = self._needs_after(exchanges)
+        exact = self._exact_changes(cells, np.array([changes[cell] for cell in cells]), least, most)
+        if exact is None:
+            return None
+        edits = [
+            Edit({cell: float(self.value[cell] + change)}, float(self.trust[cell]), 0, None)
+            for cell, change in zip(cells, exact, strict=True)
+        ]
+        least, most = self._needs_after([*edits, *exchanges])
+        return None if self._violated(least, most).any() else [*edits, *exchanges]
+
+    def _exact_changes(self, cells: list[int], changes: Floats, least: Floats, most: Floats) -> Floats | None:
+        """Return the changes of ``cells`` without the solver's noise: solved from the equations, in whole steps."""
+        part = self.matrix[:, cells]
+        rows = np.flatnonzero((np.diff(part.tocsr().indptr) > 0) & (most - least < NOISE))
+        if len(rows):
+            equations = part[rows].toarray()
+            changes = changes + np.linalg.lstsq(equations, (least + most)[rows] / 2 - equations @ changes, rcond=None)[0]
+        step = self.step[cells]
+        whole = np.round(changes / step) * step
+        # What rounding moves by more than noise is no whole number: another solution is wanted, or an inequality's end.
+        return whole if np.all(np.abs(whole - changes) < 0.5 * step) else None
+
+    def _slots(self, edits: list[Edit]) -> list[list[Edit]]:
+        """Return for each edit of a repair what could take its place, best first, improving the repair meanwhile."""
+        edits = list(edits)
+        slots: list[list[Edit]] = [[edit] for edit in edits]
+        for _ in range(_ROUNDS):
+            improved = False
+            for at in range(len(edits)):
+                least, most = self._needs_after(edits[:at] + edits[at + 1 :])
+                others = {cell for edit in edits[:at] + edits[at + 1 :] for cell in edit.would_be}
+                found = [edit for edit in self._edits(least, most) if not others & edit.would_be.keys()]
+                slots[at] = found or [edits[at]]
+                improved |= slots[at][0].would_be != edits[at].would_be
+                edits[at] = slots[at][0]
+            if not improved:
+                break
+        return slots
+
+    def _greedy(self) -> list[list[Edit]]:
+        """Return edits that settle a row each, most rows first: an answer where there was no time for the best one."""
+        edits: list[Edit] = []
+        least, most = self.least, self.most
+        while (violated := self._violated(least, most)).any() and len(edits) < len(violated):
+            best, most_settled = None, 0
+            for at in np.flatnonzero(violated[self.matrix.indices]):
+                cell, row = int(self.columns[at]), self.matrix.indices[at]
+                if any(cell in edit.would_be for edit in edits):
+                    continue
+                change = (least[row] if least[row] > 0 else most[row]) / self.matrix.data[at]
+                if not math.isfinite(change) or self.value[cell] + change < self.floor[cell]:
+                    continue
+                edit = Edit({cell: float(self.value[cell] + change)}, float(self.trust[cell]), 0, None)
+                after = self._violated(*self._needs_after([*edits, edit])).sum()
+                if violated.sum() - after > most_settled:
+                    best, most_settled = edit, violated.sum() - after
+            if best is None:
+                break
+            edits.append(best)
+            least, most = self._needs_after(edits)
+        return [[self._weighed(edit)] for edit in edits]
+
+    def _weighed(self, edit: Edit) -> Edit:
+        ((cell, would_be),) = edit.would_be.items()
+        reading = self._as_written(cell).read_as(would_be)
+        return replace(edit, bits=round(reading.bits), hint=reading.hint)
+
+    def _needs_after(self, edits: list[Edit]) -> tuple[Floats, Floats]:
+        """Return what every row still needs after ``edits``."""
+        change = np.zeros(len(self.index))
+        for edit in edits:
+            for cell, would_be in edit.would_be.items():
+                change[cell] = would_be - self.value[cell]
+        moved = self.matrix @ change
+        return self.least - moved, self.most - moved
+
+    def _violated(self, least: Floats, most: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return (least > NOISE) | (most < -NOISE)
+
+    def _as_written(self, cell: int) -> Written:
+        """Return a cell with what could have been written in its place."""
+        if cell not in self._written:
+            cells, at = self.component.system.cells, int(self.index[cell])
+            total = int(cells.total[at])
+            self._written[cell] = Written(
+                value=float(cells.value[at]),
+                step=float(cells.step[at]),
+                previous=float(cells.previous[at]),
+                last_year=float(cells.last_year[at]),
+                total=float(cells.value[total]) if total >= 0 else math.nan,
+                children=self._terms_of_its_sum(at),
+            )
+        return self._written[cell]
+
+    def _terms_of_its_sum(self, at: int) -> tuple[float, ...]:
+        """Return the values of the cells that a cell is the sum of, if some row says so."""
+        system = self.component.system
+        terms: list[float] = []
+        column = slice(system.columns.indptr[at], system.columns.indptr[at + 1])
+        for row, own in zip(system.columns.indices[column], system.columns.data[column], strict=True):
+            part = slice(system.matrix.indptr[row], system.matrix.indptr[row + 1])
+            others = system.matrix.data[part] * own
+            if np.count_nonzero(others > 0) == 1 and np.count_nonzero(others < 0) > 1:
+                terms += [float(value) for value in system.cells.value[system.matrix.indices[part][others < 0]]]
+        return tuple(terms)
+
+    def _ranked(
+        self, edits: list[Edit], number: int, slip: int, slips: int, violated: np.ndarray, proved: bool
+    ) -> Iterator[Suspect]:
+        """Yield the suspects of one slip, with ranks: as many as are better, and one."""
+        keys = [(round(edit.cost, 6), -edit.bits) for edit in edits]
+        for edit, key in zip(edits, keys, strict=True):
+            for cell, would_be in edit.would_be.items():
+                touched = self.matrix.indices[self.matrix.indptr[cell] : self.matrix.indptr[cell + 1]]
+                yield Suspect(
+                    cell=int(self.index[cell]),
+                    value=float(self.value[cell]),
+                    would_be=would_be,
+                    rank=1 + sum(other < key for other in keys),
+                    tied=keys.count(key),
+                    component=number,
+                    slip=slip,
+                    slips=slips,
+                    bits=edit.bits,
+                    hint=edit.hint,
+                    rows=tuple(int(self.component.rows[row]) for row in touched if violated[row]),
+                    proved=proved,
+                )
