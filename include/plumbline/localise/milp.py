@@ -15,7 +15,7 @@ import highspy
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, hstack, vstack
 
-from plumbline.localise.system import NOISE, Floats, Ints
+from plumbline.localise.system import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Programme:
     """The most that each cell may be lowered by; -inf where nothing bounds it."""
     cost: Floats
     """What a change of each cell costs."""
+    alike: Ints
+    """Cells with the same number stand in the same rows with the same coefficients."""
     fixed: csc_matrix
     """What each known slip, when it is undone, does to the rows' sums: one column a slip."""
     fixed_cost: Floats
@@ -53,7 +55,8 @@ def cheapest(programme: Programme, until: float, dearer: float) -> Iterator[Solu
     """Yield the cheapest solution and then its runners-up, while they cost at most ``dearer`` more than it.
 
     ``until`` is when to stop, on ``time.monotonic``'s clock. A solution that time cut short is the last. Nothing
-    is yielded when nothing makes all rows hold, or when none was found in time.
+    is yielded when nothing makes all rows hold, or when none was found in time. Runners-up change cells of other
+    rows: that siblings could take each other's place needs no solver to be seen.
     """
     cells, slips = programme.matrix.shape[1], programme.fixed.shape[1]
     scale = _all_residuals(programme)
@@ -76,8 +79,10 @@ def cheapest(programme: Programme, until: float, dearer: float) -> Iterator[Solu
         yield Solution(changed, values[changed] * scale, chosen[chosen >= cells] - cells, proved)
         if not proved:
             return
-        # The same set again, or one that holds it, is no other answer.
-        solver.addRow(-highspy.kHighsInf, len(chosen) - 1, len(chosen), cells + chosen, np.ones(len(chosen)))
+        # The same set again, or one in which siblings stand in for each other, is no other answer.
+        siblings = np.flatnonzero(np.isin(programme.alike, programme.alike[changed]))
+        same = np.concatenate([siblings, chosen[chosen >= cells]])
+        solver.addRow(-highspy.kHighsInf, len(chosen) - 1, len(same), cells + same, np.ones(len(same)))
 
 
 def _all_residuals(programme: Programme) -> float:
@@ -107,9 +112,8 @@ def _model(programme: Programme, scale: float) -> highspy.Highs:
     lp.col_cost_ = np.concatenate([np.zeros(cells), programme.cost, programme.fixed_cost])
     lp.col_lower_ = np.concatenate([np.maximum(-1.0, programme.lowest / scale), np.zeros(cells + slips)])
     lp.col_upper_ = np.ones(2 * cells + slips)
-    slack = NOISE / scale / 2
-    lp.row_lower_ = np.concatenate([programme.least / scale - slack, np.full(cells, -inf), np.zeros(cells)])
-    lp.row_upper_ = np.concatenate([programme.most / scale + slack, np.zeros(cells), np.full(cells, inf)])
+    lp.row_lower_ = np.concatenate([programme.least / scale, np.full(cells, -inf), np.zeros(cells)])
+    lp.row_upper_ = np.concatenate([programme.most / scale, np.zeros(cells), np.full(cells, inf)])
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
     lp.integrality_ = [highspy.HighsVarType.kContinuous] * cells + [highspy.HighsVarType.kInteger] * (cells + slips)

@@ -16,7 +16,8 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, permutations
 from typing import Final
 
 import numpy as np
@@ -24,17 +25,19 @@ from scipy.sparse import csc_matrix
 
 from plumbline.localise.milp import Programme, cheapest
 from plumbline.localise.slips import Hint, Reading, Written, swapped
-from plumbline.localise.system import NOISE, Component, Floats, System
+from plumbline.localise.system import NOISE, Component, Floats, Ints, System
 
 SECONDS: Final = 10.0
 """What a component may take before it gives its best answer so far."""
 
-_RUNNERS_UP: Final = 4
+_RUNNERS_UP: Final = 12
 _PREFERENCE: Final = 0.02
 """Part of a cell's trust that the solver may save by the slip it looks like: too little to outweigh a cell."""
 _ALIKE: Final = 3
 """Cells in just the same rows that the solver is given."""
 _ROUNDS: Final = 3
+_UNKNOWN_BITS: Final = -12.0
+"""What a cell may be worth that explains no row alone."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,8 @@ class _Search:
             least=self.least,
             most=self.most,
             lowest=(self.floor - self.value)[free],
-            cost=self.trust[free] * (1 - _PREFERENCE * self._looks_like_a_slip()[free]),
+            cost=self.trust[free] * (1 - _PREFERENCE * self._likeness[free]),
+            alike=self._alike[free],
             fixed=fixed,
             fixed_cost=np.array([edit.cost * (1 - _PREFERENCE) for edit in exchanges]),
         )
@@ -258,32 +262,41 @@ class _Search:
         lowered far enough: those that can be lowered furthest stand for all, with the one that looks most like
         a slip.
         """
-        alike: dict[bytes, list[int]] = {}
-        for cell in range(len(self.index)):
-            part = slice(self.matrix.indptr[cell], self.matrix.indptr[cell + 1])
-            key = self.matrix.indices[part].tobytes() + self.matrix.data[part].tobytes()
-            alike.setdefault(key, []).append(cell)
-        slip = self._looks_like_a_slip()
+        slip = self._likeness
         chosen: set[int] = set()
-        for cells in alike.values():
-            chosen |= set(sorted(cells, key=lambda cell: (self.trust[cell], -self.value[cell]))[:_ALIKE])
-            chosen |= {min(cells, key=lambda cell: (self.trust[cell], -slip[cell]))}
-            chosen |= {cell for cell in cells if self.value[cell] < self.floor[cell]}
+        order = np.argsort(self._alike, kind="stable")
+        for cells in np.split(order, np.flatnonzero(np.diff(self._alike[order])) + 1):
+            chosen |= set(sorted(cells.tolist(), key=lambda cell: (self.trust[cell], -self.value[cell]))[:_ALIKE])
+            chosen |= {min(cells.tolist(), key=lambda cell: (self.trust[cell], -slip[cell]))}
+            chosen |= {cell for cell in cells.tolist() if self.value[cell] < self.floor[cell]}
         return np.array(sorted(chosen))
 
-    def _looks_like_a_slip(self) -> Floats:
-        """Return from 0 to 1 how much each cell looks like a slip, if it alone explains a row that does not hold."""
-        if not hasattr(self, "_slip_likeness"):
-            likeness = np.zeros(len(self.index))
-            violated = self._violated(self.least, self.most)
-            for at in np.flatnonzero(violated[self.matrix.indices]):
-                cell, row = int(self.columns[at]), self.matrix.indices[at]
-                ends = sorted((self.least[row] / self.matrix.data[at], self.most[row] / self.matrix.data[at]))
-                reading = self._best_reading(cell, max(ends[0], self.floor[cell] - self.value[cell]), ends[1])
-                if reading is not None:
-                    likeness[cell] = max(likeness[cell], 1 / (1 + math.exp(-(reading.bits + 10) / 10)))
-            self._slip_likeness = likeness
-        return self._slip_likeness
+    @cached_property
+    def _alike(self) -> Ints:
+        """A number for each cell; cells with the same coefficients in the same rows have the same one."""
+        numbers: dict[bytes, int] = {}
+        starts, rows, coefficients = self.matrix.indptr, self.matrix.indices, self.matrix.data
+        return np.array(
+            [
+                numbers.setdefault(rows[start:end].tobytes() + coefficients[start:end].tobytes(), len(numbers))
+                for start, end in zip(starts[:-1], starts[1:], strict=True)
+            ]
+        )
+
+    @cached_property
+    def _likeness(self) -> Floats:
+        """From 0 to 1, how much each cell looks like a slip where it alone explains a row that does not hold."""
+        bits = np.full(len(self.index), _UNKNOWN_BITS)
+        known = np.zeros(len(self.index), bool)
+        violated = self._violated(self.least, self.most)
+        for at in np.flatnonzero(violated[self.matrix.indices]):
+            cell, row = int(self.columns[at]), self.matrix.indices[at]
+            ends = sorted((self.least[row] / self.matrix.data[at], self.most[row] / self.matrix.data[at]))
+            reading = self._best_reading(cell, max(ends[0], self.floor[cell] - self.value[cell]), ends[1])
+            if reading is not None:
+                bits[cell] = max(bits[cell], reading.bits) if known[cell] else reading.bits
+                known[cell] = True
+        return np.clip((bits + 40) / 60, 0, 1)
 
     def _settling_pairs(self) -> list[tuple[int, int]]:
         """Return the pairs whose exchange settles a row that does not hold and upsets none that does."""
@@ -308,6 +321,7 @@ class _Search:
         edits = [
             Edit({cell: float(self.value[cell] + change)}, float(self.trust[cell]), 0, None)
             for cell, change in zip(cells, exact, strict=True)
+            if change
         ]
         least, most = self._needs_after([*edits, *exchanges])
         return None if self._violated(least, most).any() else [*edits, *exchanges]
@@ -337,9 +351,34 @@ class _Search:
                 slots[at] = found or [edits[at]]
                 improved |= slots[at][0].would_be != edits[at].would_be
                 edits[at] = slots[at][0]
-            if not improved:
+            if not improved and not self._improve_twins(edits):
                 break
         return slots
+
+    def _improve_twins(self, edits: list[Edit]) -> bool:
+        """Share out between two siblings what only both together can take up; say whether a better way was found.
+
+        Nothing in the rows says how much of it is whose. A known slip of the one may, and leaves the rest to any other.
+        """
+        for one, other in permutations(range(len(edits)), 2):
+            cell, twin = next(iter(edits[one].would_be)), next(iter(edits[other].would_be))
+            if len(edits[one].would_be) > 1 or len(edits[other].would_be) > 1 or self._alike[cell] != self._alike[twin]:
+                continue
+            rest = [edit for at, edit in enumerate(edits) if at not in (one, other)]
+            taken = {cell for edit in rest for cell in edit.would_be} | {cell}
+            before = best = self._weighed(edits[one]).bits + self._weighed(edits[other]).bits
+            for truth in {truth for truth in self._as_written(cell).known_truths() if truth >= self.floor[cell]}:
+                if truth == self.value[cell] or abs(truth / self.step[cell] % 1) > NOISE:
+                    continue
+                edit = self._weighed(Edit({cell: float(truth)}, float(self.trust[cell]), 0, None))
+                found = self._edits(*self._needs_after([*rest, edit]))
+                second = next((edit for edit in found if not taken & edit.would_be.keys()), None)
+                if second is not None and edit.bits + second.bits > best:
+                    best = edit.bits + second.bits
+                    edits[one], edits[other] = edit, second
+            if best > before:
+                return True
+        return False
 
     def _greedy(self) -> list[list[Edit]]:
         """Return edits that settle a row each, most rows first: an answer where there was no time for the best one."""
