@@ -338,7 +338,7 @@ def plant(
             before = {one: float(value[one]) for one in written}
             value[list(written)] = list(written.values())
             error = Error(kind, before)
-            if _all_fail(country, value, [*errors, error]):
+            if _all_fail(country, value, error):
                 errors.append(error)
                 break
             value[list(before)] = list(before.values())
@@ -350,16 +350,16 @@ def plant(
     return Planted(country, system, tuple(errors))
 
 
-def _all_fail(country: Country, value: Floats, errors: list[Error]) -> bool:
-    """Say whether every relation fails that contains a cell which is wrong.
+def _all_fail(country: Country, value: Floats, error: Error) -> bool:
+    """Say whether every relation fails that contains a cell of ``error``.
 
     A relation that contains both cells of a swap may hold, as the sum of the two does.
     """
-    system = country.system
-    for error in errors:
-        touched = [set(system.columns[:, [cell]].indices.tolist()) for cell in error.truth]
-        rows = touched[0] ^ touched[1] if len(touched) == 2 else touched[0]
-        if any(abs(float((system.matrix[[row]] @ value)[0])) < 0.5 for row in rows):
+    matrix, columns = country.system.matrix, country.system.columns
+    touched = [set(columns.indices[columns.indptr[cell] : columns.indptr[cell + 1]].tolist()) for cell in error.truth]
+    for row in touched[0] ^ touched[1] if len(touched) == 2 else touched[0]:
+        part = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        if abs(float(matrix.data[part] @ value[matrix.indices[part]])) < 0.5:
             return False
     return True
 

@@ -116,6 +116,19 @@ ENGLISH = {
     "nil_with_figures.would_be": "an empty cell, or a report instead of a nil return",
     "withdrawal_with_figures": "A withdrawal has the figure {text} ({indicator}).",
     "withdrawal_with_figures.would_be": "an empty cell, or a report instead of a withdrawal",
+    # what slip would explain a suspected observation
+    "suspect.transposed": "Two neighbouring digits may have changed places.",
+    "suspect.digit_dropped": "A digit may have been left out.",
+    "suspect.digit_doubled": "A digit may have been typed twice.",
+    "suspect.digit_changed": "One digit may have been mistyped.",
+    "suspect.times": "It may have been written in the wrong unit, {factor} times too large.",
+    "suspect.divided": "It may have been written in the wrong unit, {factor} times too small.",
+    "suspect.sign": "Its sign may be wrong.",
+    "suspect.repeated": "It is what was reported for the period before.",
+    "suspect.total_in_own": "The total may have been written in the place of the unit's own account.",
+    "suspect.counted_twice": "A part of {part} may have been counted twice.",
+    "suspect.left_out": "A part of {part} may have been left out.",
+    "suspect.swapped": "Two figures of the form may have changed places.",
 }
 """Message templates by code."""
 

@@ -60,7 +60,7 @@ class Suspect:
     """How much speaks for it, beside its siblings of the same slip."""
     hint: Hint | None
     rows: tuple[int, ...]
-    """The violated rows that it touches, and that hold once all slips of the component are put right."""
+    """The violated rows that it touches, and that would not hold if only the component's other slips were put right."""
     proved: bool
     """Whether no cheaper explanation exists; else time was up, and this is the best so far."""
 
@@ -96,6 +96,7 @@ class _Search:
         self.value = cells.value[self.index]
         self.trust = cells.trust[self.index]
         self.step = cells.step[self.index]
+        self.whole = cells.whole[self.index]
         self.floor = cells.floor[self.index]
         self.matrix: csc_matrix = component.matrix
         self.columns = np.repeat(np.arange(len(self.index)), np.diff(self.matrix.indptr))
@@ -105,12 +106,13 @@ class _Search:
     def suspects(self, number: int) -> list[Suspect]:
         """Return the component's suspects."""
         slots, proved = self._repair()
+        best = [edits[0] for edits in slots]
         violated = self._violated(self.least, self.most)
-        return [
-            suspect
-            for slip, edits in enumerate(slots)
-            for suspect in self._ranked(edits, number, slip, len(slots), violated, proved)
-        ]
+        suspects: list[Suspect] = []
+        for slip, edits in enumerate(slots):
+            left = self._violated(*self._needs_after(best[:slip] + best[slip + 1 :]))
+            suspects += self._ranked(edits, number, slip, len(slots), violated & left, proved)
+        return suspects
 
     def _repair(self) -> tuple[list[list[Edit]], bool]:
         """Return the best repair, with each slip's alternatives, best first; and whether none can be cheaper."""
@@ -165,20 +167,29 @@ class _Search:
 
     def _best_reading(self, cell: int, low: float, high: float) -> Reading | None:
         """Return the likeliest reading of a cell whose change lies between ``low`` and ``high``."""
-        step, value = self.step[cell], self.value[cell]
-        first, last = math.ceil((low - NOISE) / step) if math.isfinite(low) else -math.inf, (
-            math.floor((high + NOISE) / step) if math.isfinite(high) else math.inf
-        )
-        if first > last:
+        if self.whole[cell]:
+            step = self.step[cell]
+            low, high = np.ceil((low - NOISE) / step) * step, np.floor((high + NOISE) / step) * step
+        if low > high + NOISE:
             return None
-        written = self._as_written(cell)
-        if first == last:
-            return None if first == 0 else written.read_as(float(value + first * step))
-        nearest = first if first > 0 else last if last < 0 else None
-        wanted = {value + nearest * step} if nearest is not None else set()
-        wanted |= {truth for truth in written.known_truths() if first <= round((truth - value) / step, 6) <= last}
-        wanted = {truth for truth in wanted if abs(truth / step - round(truth / step)) < NOISE and truth != value}
+        value, written = self.value[cell], self._as_written(cell)
+        if high - low <= NOISE:
+            return written.read_as(float(value + low)) if abs(low) > NOISE else None
+        # Any of many values would do: the nearest, or one that a known slip would have turned into what was written.
+        wanted = {value + (low if low > 0 else high)} if low > 0 or high < 0 else set()
+        wanted |= {truth for truth in self._known_truths(cell) if low - NOISE <= truth - value <= high + NOISE}
         return max((written.read_as(float(truth)) for truth in wanted), key=lambda reading: reading.bits, default=None)
+
+    def _known_truths(self, cell: int) -> set[float]:
+        """Return the values that a known slip would have turned into what was written, where they can be true."""
+        step = self.step[cell]
+        return {
+            truth
+            for truth in self._as_written(cell).known_truths()
+            if truth != self.value[cell]
+            and truth >= self.floor[cell]
+            and (abs(truth / step - round(truth / step)) < NOISE or not self.whole[cell])
+        }
 
     def _exchanges(self, least: Floats, most: Floats) -> Iterator[Edit]:
         """Yield the exchanges of two cells of one form after which no row needs a change."""
@@ -316,8 +327,6 @@ class _Search:
         cells = list(changes)
         least, most = self._needs_after(exchanges)
         exact = self._exact_changes(cells, np.array([changes[cell] for cell in cells]), least, most)
-        if exact is None:
-            return None
         edits = [
             Edit({cell: float(self.value[cell] + change)}, float(self.trust[cell]), 0, None)
             for cell, change in zip(cells, exact, strict=True)
@@ -326,7 +335,7 @@ class _Search:
         least, most = self._needs_after([*edits, *exchanges])
         return None if self._violated(least, most).any() else [*edits, *exchanges]
 
-    def _exact_changes(self, cells: list[int], changes: Floats, least: Floats, most: Floats) -> Floats | None:
+    def _exact_changes(self, cells: list[int], changes: Floats, least: Floats, most: Floats) -> Floats:
         """Return the changes of ``cells`` without the solver's noise: solved from the equations, in whole steps."""
         part = self.matrix[:, cells]
         rows = np.flatnonzero((np.diff(part.tocsr().indptr) > 0) & (most - least < NOISE))
@@ -334,9 +343,7 @@ class _Search:
             equations = part[rows].toarray()
             changes = changes + np.linalg.lstsq(equations, (least + most)[rows] / 2 - equations @ changes, rcond=None)[0]
         step = self.step[cells]
-        whole = np.round(changes / step) * step
-        # What rounding moves by more than noise is no whole number: another solution is wanted, or an inequality's end.
-        return whole if np.all(np.abs(whole - changes) < 0.5 * step) else None
+        return np.where(self.whole[cells], np.round(changes / step) * step, changes)
 
     def _slots(self, edits: list[Edit]) -> list[list[Edit]]:
         """Return for each edit of a repair what could take its place, best first, improving the repair meanwhile."""
@@ -345,15 +352,52 @@ class _Search:
         for _ in range(_ROUNDS):
             improved = False
             for at in range(len(edits)):
-                least, most = self._needs_after(edits[:at] + edits[at + 1 :])
-                others = {cell for edit in edits[:at] + edits[at + 1 :] for cell in edit.would_be}
-                found = [edit for edit in self._edits(least, most) if not others & edit.would_be.keys()]
+                found = self._alternatives(edits[:at] + edits[at + 1 :])
                 slots[at] = found or [edits[at]]
                 improved |= slots[at][0].would_be != edits[at].would_be
                 edits[at] = slots[at][0]
             if not improved and not self._improve_twins(edits):
                 break
         return slots
+
+    def _alternatives(self, rest: list[Edit]) -> list[Edit]:
+        """Return the single edits that complete a repair of which ``rest`` stands, best first.
+
+        A cell of the rest that stands in one row only (a rate, a claim at the top) follows whatever that row needs:
+        it takes another value with the alternative, and what speaks for it then counts with the alternative.
+        """
+        least, most = self._needs_after(rest)
+        followers: dict[int, int] = {}
+        for at, edit in enumerate(rest):
+            rows = [row for cell in edit.would_be for row in self._rows_of(cell)]
+            if len(edit.would_be) == 1 and len(rows) == 1:
+                followers[rows[0]] = at
+        loose_least, loose_most = least.copy(), most.copy()
+        loose_least[list(followers)], loose_most[list(followers)] = -np.inf, np.inf
+        if followers and self._violated(loose_least, loose_most).any():
+            least, most = loose_least, loose_most
+        else:
+            followers = {}
+        taken = {cell for edit in rest for cell in edit.would_be}
+        found = []
+        for edit in self._edits(least, most):
+            if taken & edit.would_be.keys():
+                continue
+            gained: int | None = 0
+            for row in {row for cell in edit.would_be for row in self._rows_of(cell)} & followers.keys():
+                at = followers[row]
+                others = [*rest[:at], *rest[at + 1 :], edit]
+                (cell,) = rest[at].would_be
+                low, high = self._ranges(*self._needs_after(others))
+                reading = self._best_reading(cell, low[cell], high[cell])
+                before = self._weighed(rest[at]).bits
+                gained = None if reading is None or gained is None else gained + round(reading.bits) - before
+            if gained is not None:
+                found.append(replace(edit, bits=edit.bits + gained))
+        return sorted(found, key=lambda edit: (round(edit.cost, 6), -edit.bits))
+
+    def _rows_of(self, cell: int) -> list[int]:
+        return [int(row) for row in self.matrix.indices[self.matrix.indptr[cell] : self.matrix.indptr[cell + 1]]]
 
     def _improve_twins(self, edits: list[Edit]) -> bool:
         """Share out between two siblings what only both together can take up; say whether a better way was found.
@@ -367,9 +411,7 @@ class _Search:
             rest = [edit for at, edit in enumerate(edits) if at not in (one, other)]
             taken = {cell for edit in rest for cell in edit.would_be} | {cell}
             before = best = self._weighed(edits[one]).bits + self._weighed(edits[other]).bits
-            for truth in {truth for truth in self._as_written(cell).known_truths() if truth >= self.floor[cell]}:
-                if truth == self.value[cell] or abs(truth / self.step[cell] % 1) > NOISE:
-                    continue
+            for truth in self._known_truths(cell):
                 edit = self._weighed(Edit({cell: float(truth)}, float(self.trust[cell]), 0, None))
                 found = self._edits(*self._needs_after([*rest, edit]))
                 second = next((edit for edit in found if not taken & edit.would_be.keys()), None)
@@ -448,13 +490,12 @@ class _Search:
         return tuple(terms)
 
     def _ranked(
-        self, edits: list[Edit], number: int, slip: int, slips: int, violated: np.ndarray, proved: bool
+        self, edits: list[Edit], number: int, slip: int, slips: int, settles: np.ndarray, proved: bool
     ) -> Iterator[Suspect]:
         """Yield the suspects of one slip, with ranks: as many as are better, and one."""
         keys = [(round(edit.cost, 6), -edit.bits) for edit in edits]
         for edit, key in zip(edits, keys, strict=True):
             for cell, would_be in edit.would_be.items():
-                touched = self.matrix.indices[self.matrix.indptr[cell] : self.matrix.indptr[cell + 1]]
                 yield Suspect(
                     cell=int(self.index[cell]),
                     value=float(self.value[cell]),
@@ -466,6 +507,6 @@ class _Search:
                     slips=slips,
                     bits=edit.bits,
                     hint=edit.hint,
-                    rows=tuple(int(self.component.rows[row]) for row in touched if violated[row]),
+                    rows=tuple(int(self.component.rows[row]) for row in self._rows_of(cell) if settles[row]),
                     proved=proved,
                 )

@@ -5,8 +5,8 @@ Program Based on a Noisy Channel Model, COLING 1990). That the truth was w and v
 
     log2 P(v written | w true, a slip) + log2 P(w | history) - log2 P(v | history)
 
-A number has few transpositions, so one that fits is strong evidence, the stronger the more digits it has, while
-that *some* other number was written says little for any one of them. History is the period before and the same
+A number has few transpositions, so one that fits is strong evidence, while that *some* other number was written
+says little for any one of them. History is the period before and the same
 period of last year, with tails so heavy that a true jump is not called wrong for being one.
 """
 
@@ -35,6 +35,9 @@ _SHARE: Final = {
 
 FACTORS: Final = (10.0, 100.0, 1000.0, 10_000.0, 100_000_000.0)
 """Powers that slip: a decimal place or three, and units of ten thousand (万) and of a hundred million (亿)."""
+
+_PLACES: Final = 4
+"""Places in a number at which a digit slips: a longer one has more, and errs as much more often, so the same for all."""
 
 _DRIFT = 0.25
 """By how much of itself a figure moves from one period to another, beside the square root of a count."""
@@ -115,13 +118,12 @@ class Written:
                 ("digit_changed", _changed(true, written)),
             ):
                 if written in results:
-                    number = 9 * len(true) if key == "digit_changed" else len(results)
-                    yield Hint(key), _SHARE[key] / number
+                    yield Hint(key), _SHARE[key] / _PLACES / (9 if key == "digit_changed" else 1)
         if truth != 0 and self.value != 0:
             for factor in FACTORS:
                 for way, written_as in (("times", truth * factor), ("divided", self._rounded(truth / factor))):
                     if _same(self.value, written_as, self.step):
-                        yield Hint("factor", {way: factor}), _SHARE["factor"] / (2 * len(FACTORS))
+                        yield Hint(way, {"factor": factor}), _SHARE["factor"] / (2 * len(FACTORS))
         if _same(self.value, self.previous, self.step):
             yield Hint("repeated"), _SHARE["repeated"]
         if _same(self.value, self.total, self.step):

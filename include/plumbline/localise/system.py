@@ -12,6 +12,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 NOISE = 1e-6
@@ -26,7 +27,9 @@ class Cells:
     trust: Floats
     """What it costs to believe that it is wrong: 1 for an ordinary observation, more for a better one."""
     step: Floats
-    """The unit of its last decimal: a repaired value is a whole number of these."""
+    """The unit of its last decimal."""
+    whole: Bools
+    """Whether a repaired value is a whole number of steps; a rate may be any ratio, and is rounded when shown."""
     floor: Floats
     """The least value it can have; -inf where it may be negative."""
     printed_low: Floats
@@ -48,6 +51,7 @@ class Cells:
         defaults: dict[str, Any] = {
             "trust": np.ones(count),
             "step": np.ones(count),
+            "whole": np.ones(count, bool),
             "floor": np.zeros(count),
             "printed_low": values,
             "printed_high": values,
