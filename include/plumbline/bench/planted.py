@@ -47,7 +47,9 @@ class Tree:
 
         It is as much of a country as has so many units: a district, a city, a province or all of it.
         """
-        top = next(level for level in reversed(range(5)) if sum(LEVELS[level:]) / LEVELS[level] >= 0.6 * units or not level)
+        top = next(
+            level for level in reversed(range(5)) if sum(LEVELS[level:]) / LEVELS[level] >= 0.6 * units or not level
+        )
         share = units / (sum(LEVELS[top:]) / LEVELS[top])
         counts, parents, levels = [1], [np.array([-1])], [np.array([0])]
         for level in range(top + 1, 6):
@@ -213,9 +215,9 @@ class Planted:
             rows = self.rows_of(cell)
             changes = {-violations.get(row, 0) / coefficient for row, coefficient in rows.items()}
             change = next(iter(changes))
-            if len(changes) == 1 and violations.keys() <= rows.keys() and value[cell] + change >= 0 and change:
-                if all(other == cell for other in negative):
-                    yield frozenset([cell]), self._written(cell, value).read_as(float(value[cell] + change))
+            alone = len(changes) == 1 and violations.keys() <= rows.keys() and all(other == cell for other in negative)
+            if alone and change and value[cell] + change >= 0:
+                yield frozenset([cell]), self._written(cell, value).read_as(float(value[cell] + change))
         width = self.country.indicators
         for form in {cell // width for cell in tried}:
             for one in range(form * width, form * width + width):
@@ -317,7 +319,11 @@ def _disjoint(equations: list[_Equation]) -> int:
 
 
 def plant(
-    country: Country, slips: int, random: np.random.Generator, within: Ints | None = None, kinds: tuple[str, ...] = SLIPS
+    country: Country,
+    slips: int,
+    random: np.random.Generator,
+    within: Ints | None = None,
+    kinds: tuple[str, ...] = SLIPS,
 ) -> Planted:
     """Return ``country`` with so many ``slips`` in units of ``within`` (default: anywhere), one of ``kinds`` each.
 

@@ -58,7 +58,7 @@ def cheapest(programme: Programme, until: float, dearer: float) -> Iterator[Solu
     is yielded when nothing makes all rows hold, or when none was found in time. Runners-up change cells of other
     rows: that siblings could take each other's place needs no solver to be seen.
     """
-    cells, slips = programme.matrix.shape[1], programme.fixed.shape[1]
+    cells = programme.matrix.shape[1]
     scale = _all_residuals(programme)
     solver = _model(programme, scale)
     best = None
@@ -117,7 +117,7 @@ def _model(programme: Programme, scale: float) -> highspy.Highs:
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
     lp.integrality_ = [highspy.HighsVarType.kContinuous] * cells + [highspy.HighsVarType.kInteger] * (cells + slips)
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("mip_feasibility_tolerance", 1e-9)

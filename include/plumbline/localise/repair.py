@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ from scipy.sparse import csc_matrix
 
 from plumbline.localise.milp import Programme, cheapest
 from plumbline.localise.slips import Hint, Reading, Written, swapped
-from plumbline.localise.system import NOISE, Component, Floats, Ints, System
+from plumbline.localise.system import NOISE, Bools, Component, Floats, Ints, System
 
 SECONDS: Final = 10.0
 """What a component may take before it gives its best answer so far."""
@@ -101,11 +101,19 @@ class _Search:
         self.matrix: csc_matrix = component.matrix
         self.columns = np.repeat(np.arange(len(self.index)), np.diff(self.matrix.indptr))
         self.least, self.most = component.needs
+        # A cell that takes another value stands for that alone, and no longer for what was printed.
+        above, under = cells.printed_high - cells.value, cells.printed_low - cells.value
+        self._above = np.where(np.isfinite(above), above, 0)[self.index]
+        self._under = np.where(np.isfinite(under), under, 0)[self.index]
         self._written: dict[int, Written] = {}
+        self._readings: dict[tuple[int, float], Reading] = {}
 
     def suspects(self, number: int) -> list[Suspect]:
         """Return the component's suspects."""
         slots, proved = self._repair()
+        wider = self.component.widened()
+        if not proved and len(wider.cells) > len(self.index) and time.monotonic() < self.until:
+            return _Search(wider, self.until).suspects(number)
         best = [edits[0] for edits in slots]
         violated = self._violated(self.least, self.most)
         suspects: list[Suspect] = []
@@ -122,18 +130,12 @@ class _Search:
         repairs, proved = self._programme_repairs()
         repairs += [[edit] for edit in alone[:1]]
         if not repairs:
-            wider = self.component.widened()
-            if len(wider.cells) > len(self.index):
-                return self._of(wider)
             return self._greedy(), False
         slots = [self._slots(edits) for edits in repairs]
-        best = min(slots, key=lambda slot: (sum(edits[0].cost for edits in slot), -sum(edits[0].bits for edits in slot)))
+        best = min(
+            slots, key=lambda slot: (sum(edits[0].cost for edits in slot), -sum(edits[0].bits for edits in slot))
+        )
         return best, proved
-
-    def _of(self, wider: Component) -> tuple[list[list[Edit]], bool]:
-        """Repair the widened component in this one's place."""
-        self.__init__(wider, self.until)  # type: ignore[misc]
-        return self._repair()
 
     def _edits(self, least: Floats, most: Floats) -> list[Edit]:
         """Return all single edits after which no row needs a change any more, best first."""
@@ -154,16 +156,22 @@ class _Search:
 
     def _ranges(self, least: Floats, most: Floats) -> tuple[Floats, Floats]:
         """Return the least and the greatest change of each cell that lets all of its rows hold, others unchanged."""
-        cells = self.component.system.cells
-        coefficient, rows = self.matrix.data, self.matrix.indices
-        with np.errstate(invalid="ignore"):
-            one, other = least[rows] / coefficient, most[rows] / coefficient
-        # A cell that takes another value stands for that alone, and not for what was printed.
-        above, under = (cells.printed_high - cells.value)[self.index], (cells.printed_low - cells.value)[self.index]
-        low, high = np.full(len(self.index), -np.inf), np.full(len(self.index), np.inf)
-        np.maximum.at(low, self.columns, np.minimum(one, other) + np.where(np.isfinite(above), above, 0)[self.columns])
-        np.minimum.at(high, self.columns, np.maximum(one, other) + np.where(np.isfinite(under), under, 0)[self.columns])
-        return np.maximum(low, self.floor - self.value), high
+        low, high = self._bounds(slice(None), least, most)
+        lowest, highest = np.full(len(self.index), -np.inf), np.full(len(self.index), np.inf)
+        np.maximum.at(lowest, self.columns, low)
+        np.minimum.at(highest, self.columns, high)
+        return np.maximum(lowest, self.floor - self.value), highest
+
+    def _range(self, cell: int, least: Floats, most: Floats) -> tuple[float, float]:
+        """Return the least and the greatest change of one cell that lets all of its rows hold, others unchanged."""
+        low, high = self._bounds(slice(self.matrix.indptr[cell], self.matrix.indptr[cell + 1]), least, most)
+        return float(max(low.max(), self.floor[cell] - self.value[cell])), float(high.min())
+
+    def _bounds(self, entries: slice, least: Floats, most: Floats) -> tuple[Floats, Floats]:
+        """Return what each coefficient's row asks of its cell, at least and at most."""
+        coefficient, rows, columns = self.matrix.data[entries], self.matrix.indices[entries], self.columns[entries]
+        one, other = least[rows] / coefficient, most[rows] / coefficient
+        return np.minimum(one, other) + self._above[columns], np.maximum(one, other) + self._under[columns]
 
     def _best_reading(self, cell: int, low: float, high: float) -> Reading | None:
         """Return the likeliest reading of a cell whose change lies between ``low`` and ``high``."""
@@ -172,13 +180,13 @@ class _Search:
             low, high = np.ceil((low - NOISE) / step) * step, np.floor((high + NOISE) / step) * step
         if low > high + NOISE:
             return None
-        value, written = self.value[cell], self._as_written(cell)
+        value = self.value[cell]
         if high - low <= NOISE:
-            return written.read_as(float(value + low)) if abs(low) > NOISE else None
+            return self._read(cell, float(value + low)) if abs(low) > NOISE else None
         # Any of many values would do: the nearest, or one that a known slip would have turned into what was written.
         wanted = {value + (low if low > 0 else high)} if low > 0 or high < 0 else set()
         wanted |= {truth for truth in self._known_truths(cell) if low - NOISE <= truth - value <= high + NOISE}
-        return max((written.read_as(float(truth)) for truth in wanted), key=lambda reading: reading.bits, default=None)
+        return max((self._read(cell, float(truth)) for truth in wanted), key=lambda reading: reading.bits, default=None)
 
     def _known_truths(self, cell: int) -> set[float]:
         """Return the values that a known slip would have turned into what was written, where they can be true."""
@@ -254,19 +262,20 @@ class _Search:
             fixed=fixed,
             fixed_cost=np.array([edit.cost * (1 - _PREFERENCE) for edit in exchanges]),
         )
-        found, proved = [], False
+        found: list[list[Edit]] = []
+        proved = False
         dearer = 0.5 * float(self.trust.min())
         for solution in cheapest(programme, self.until, dearer):
             proved = solution.proved or bool(found)
-            changes = {int(free[at]): change for at, change in zip(solution.cells, solution.changes, strict=True)}
-            edits = self._settled(changes, [exchanges[at] for at in solution.slips])
+            by_cell = {int(free[at]): change for at, change in zip(solution.cells, solution.changes, strict=True)}
+            edits = self._settled(by_cell, [exchanges[at] for at in solution.slips])
             if edits:
                 found.append(edits)
             if len(found) > _RUNNERS_UP:
                 break
         return found, proved and bool(found)
 
-    def _representatives(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _representatives(self) -> Ints:
         """Return the cells that the solver is given.
 
         Of cells with the same coefficients in the same rows two need never change together, unless one cannot be
@@ -290,7 +299,7 @@ class _Search:
         return np.array(
             [
                 numbers.setdefault(rows[start:end].tobytes() + coefficients[start:end].tobytes(), len(numbers))
-                for start, end in zip(starts[:-1], starts[1:], strict=True)
+                for start, end in pairwise(starts)
             ]
         )
 
@@ -341,7 +350,9 @@ class _Search:
         rows = np.flatnonzero((np.diff(part.tocsr().indptr) > 0) & (most - least < NOISE))
         if len(rows):
             equations = part[rows].toarray()
-            changes = changes + np.linalg.lstsq(equations, (least + most)[rows] / 2 - equations @ changes, rcond=None)[0]
+            changes = (
+                changes + np.linalg.lstsq(equations, (least + most)[rows] / 2 - equations @ changes, rcond=None)[0]
+            )
         step = self.step[cells]
         return np.where(self.whole[cells], np.round(changes / step) * step, changes)
 
@@ -388,8 +399,7 @@ class _Search:
                 at = followers[row]
                 others = [*rest[:at], *rest[at + 1 :], edit]
                 (cell,) = rest[at].would_be
-                low, high = self._ranges(*self._needs_after(others))
-                reading = self._best_reading(cell, low[cell], high[cell])
+                reading = self._best_reading(cell, *self._range(cell, *self._needs_after(others)))
                 before = self._weighed(rest[at]).bits
                 gained = None if reading is None or gained is None else gained + round(reading.bits) - before
             if gained is not None:
@@ -447,7 +457,7 @@ class _Search:
 
     def _weighed(self, edit: Edit) -> Edit:
         ((cell, would_be),) = edit.would_be.items()
-        reading = self._as_written(cell).read_as(would_be)
+        reading = self._read(cell, would_be)
         return replace(edit, bits=round(reading.bits), hint=reading.hint)
 
     def _needs_after(self, edits: list[Edit]) -> tuple[Floats, Floats]:
@@ -459,8 +469,14 @@ class _Search:
         moved = self.matrix @ change
         return self.least - moved, self.most - moved
 
-    def _violated(self, least: Floats, most: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _violated(self, least: Floats, most: Floats) -> Bools:
         return (least > NOISE) | (most < -NOISE)
+
+    def _read(self, cell: int, would_be: float) -> Reading:
+        """Return how much speaks for a cell's being wrong, and ``would_be`` right."""
+        if (cell, would_be) not in self._readings:
+            self._readings[cell, would_be] = self._as_written(cell).read_as(would_be)
+        return self._readings[cell, would_be]
 
     def _as_written(self, cell: int) -> Written:
         """Return a cell with what could have been written in its place."""
@@ -490,7 +506,7 @@ class _Search:
         return tuple(terms)
 
     def _ranked(
-        self, edits: list[Edit], number: int, slip: int, slips: int, settles: np.ndarray, proved: bool
+        self, edits: list[Edit], number: int, slip: int, slips: int, settles: Bools, proved: bool
     ) -> Iterator[Suspect]:
         """Yield the suspects of one slip, with ranks: as many as are better, and one."""
         keys = [(round(edit.cost, 6), -edit.bits) for edit in edits]

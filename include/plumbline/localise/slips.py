@@ -37,7 +37,7 @@ FACTORS: Final = (10.0, 100.0, 1000.0, 10_000.0, 100_000_000.0)
 """Powers that slip: a decimal place or three, and units of ten thousand (万) and of a hundred million (亿)."""
 
 _PLACES: Final = 4
-"""Places in a number at which a digit slips: a longer one has more, and errs as much more often, so the same for all."""
+"""Places in a number at which a digit slips: a longer one has more, and errs more often, so it is the same for all."""
 
 _DRIFT = 0.25
 """By how much of itself a figure moves from one period to another, beside the square root of a count."""

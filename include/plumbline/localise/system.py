@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,7 +47,7 @@ class Cells:
     @classmethod
     def of(cls, value: Iterable[float], **known: Iterable[float]) -> Cells:
         """Return cells of ``value`` with what else is ``known`` of them; by default whole numbers that stand alone."""
-        values = np.asarray(list(value) if not isinstance(value, np.ndarray) else value, dtype=float)
+        values = np.array(list(value), dtype=float)
         count = len(values)
         defaults: dict[str, Any] = {
             "trust": np.ones(count),
@@ -80,15 +81,19 @@ class System:
     @classmethod
     def of(cls, cells: Cells, rows: Iterable[tuple[Mapping[int, float], float, float]]) -> System:
         """Return the system of ``rows``: coefficients by cell, the least and the greatest sum that is right."""
-        indptr, indices, data, low, high = [0], [], [], [], []
+        indptr: list[int] = [0]
+        indices: list[int] = []
+        data: list[float] = []
+        low: list[float] = []
+        high: list[float] = []
         for coefficients, least, greatest in rows:
             indices += coefficients.keys()
             data += coefficients.values()
             indptr.append(len(indices))
             low.append(least)
             high.append(greatest)
-        matrix = csr_matrix((np.array(data, float), indices, indptr), shape=(len(low), len(cells)))
-        return cls(cells, matrix, np.array(low), np.array(high))
+        matrix = csr_matrix((np.array(data, dtype=float), indices, indptr), shape=(len(low), len(cells)))
+        return cls(cells, matrix, np.array(low, dtype=float), np.array(high, dtype=float))
 
     @cached_property
     def columns(self) -> csc_matrix:
@@ -103,13 +108,11 @@ class System:
         numbers widen their rows, as in the rules themselves.
         """
         sums = self.matrix @ self.cells.value
-        with np.errstate(invalid="ignore"):  # an open row stays open
-            up, down = self.matrix.maximum(0), self.matrix.minimum(0)
-            above = _times(up, self.cells.printed_high - self.cells.value)
-            above = above + _times(down, self.cells.printed_low - self.cells.value)
-            below = _times(up, self.cells.printed_low - self.cells.value)
-            below = below + _times(down, self.cells.printed_high - self.cells.value)
-        return self.low - sums - above, self.high - sums - below
+        up, down = self.matrix.maximum(0), self.matrix.minimum(0)
+        above, under = self.cells.printed_high - self.cells.value, self.cells.printed_low - self.cells.value
+        least: Floats = self.low - sums - (up @ above + down @ under)
+        most: Floats = self.high - sums - (up @ under + down @ above)
+        return least, most
 
     @cached_property
     def violated(self) -> Ints:
@@ -123,19 +126,18 @@ class System:
         A component's cells are those of its violated rows, and its rows all that touch such a cell, so that no
         repair breaks what holds.
         """
-        touched = np.unique(self.matrix[self.violated].indices)
-        cells = np.concatenate([touched, self._below_floor()])
-        cells = np.unique(cells)
+        cells = np.unique(np.concatenate([self.matrix[self.violated].indices, self._below_floor()]))
         if not len(cells):
             return
         rows = np.unique(self.columns[:, cells].indices)
         part = self.matrix[rows][:, cells]
-        links = csr_matrix((np.ones(part.nnz), part.indices + len(rows), part.indptr), (len(rows), len(rows) + len(cells)))
-        links.resize(len(rows) + len(cells), len(rows) + len(cells))
+        nodes = len(rows) + len(cells)
+        links = csr_matrix((np.ones(part.nnz), part.indices + len(rows), part.indptr), (len(rows), nodes))
+        links.resize(nodes, nodes)
         count, label = connected_components(links, directed=False)
         by_label = np.argsort(label, kind="stable")
         bounds = np.searchsorted(label[by_label], np.arange(count + 1))
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in pairwise(bounds):
             members = by_label[start:end]
             yield Component(self, rows[members[members < len(rows)]], cells[members[members >= len(rows)] - len(rows)])
 
@@ -166,9 +168,3 @@ class Component:
         """Return the component with all cells of its rows free, and the rows that touch those."""
         cells = np.unique(self.system.matrix[self.rows].indices)
         return Component(self.system, np.unique(self.system.columns[:, cells].indices), cells)
-
-
-def _times(matrix: csr_matrix, vector: Floats) -> Floats:
-    """Return the product; an infinite entry counts only where there is a coefficient."""
-    product: Floats = matrix @ vector
-    return product

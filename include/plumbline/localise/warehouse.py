@@ -16,7 +16,7 @@ ratio is multiplied out and taken at the figures as they stand, which is exact w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
@@ -84,7 +84,7 @@ class Place(NamedTuple):
 
 @dataclass
 class _Row:
-    """A relation: coefficients by cell, and by how much its left side is above its right at the figures as they stand."""
+    """A relation: coefficients by cell, and by how much its left side is above its right as the figures stand."""
 
     coefficients: dict[Cell, float] = field(default_factory=dict)
     difference: float = 0.0
@@ -189,8 +189,8 @@ class _Around:
             printed_high=np.array([high for _, high in intervals], float),
             previous=np.array([self._value_at(cell, self.calendar.previous) for cell in cells], float),
             last_year=np.array([self._value_at(cell, self.calendar.last_year) for cell in cells], float),
-            form=np.array([forms.setdefault(self._form(cell), len(forms)) for cell in cells], int),
-            total=np.array([at.get(self._claim_beside(cell), -1) for cell in cells], int),
+            form=np.array([forms.setdefault(self._form(cell), len(forms)) for cell in cells]),
+            total=np.array([self._total_beside(cell, at) for cell in cells]),
         )
         return cells, System.of(known, rows)
 
@@ -369,10 +369,10 @@ class _Around:
     def _form(self, cell: Cell) -> tuple[str, ...]:
         return (cell.data_set, cell.org_unit_code, cell.reporter, cell.period, cell.scope)
 
-    def _claim_beside(self, cell: Cell) -> Cell | None:
-        if cell.scope == "total":
-            return None
-        return self._claim(cell.data_set, cell.indicator, cell.org_unit_code, cell.period)
+    def _total_beside(self, cell: Cell, at: dict[Cell, int]) -> int:
+        """Return the position of the total that may have been written in an own account's place, or -1."""
+        claim = self._claim(cell.data_set, cell.indicator, cell.org_unit_code, cell.period)
+        return at.get(claim, -1) if claim and cell.scope == "own" else -1
 
     def _claim(self, data_set: str, indicator: str, unit: str, period: str) -> Cell | None:
         """Return the claim that stands as the unit's, as the roll-up chooses it."""
@@ -473,7 +473,7 @@ class _Around:
         return _rule_row(rule, read)
 
     def _total(self, term: Term, unit: str, period: str, figure: dict[str, Any], alone: bool) -> _Sum | None:
-        """Return what rolled up; None where it is not known, or of more than the unit's own account though ``alone``."""
+        """Return what rolled up; None where it is not known, or, if ``alone``, where it is more than one account."""
         data_set = self.domain.data_sets[term.data_set]
         group = data_set.group_of(term.indicator)
         due = figure.get(f"due_{group}") or 0
@@ -594,7 +594,8 @@ class _Calendar:
         self.following = {before: period for period, before in self.previous.items()}
         self._parts: dict[str, dict[str, bool]] = {}
         self._wholes: dict[str, list[str]] = {}
-        for period, part, is_last in con.execute("select period, part_period, is_last from domain.period_part").fetchall():
+        parts = con.execute("select period, part_period, is_last from domain.period_part").fetchall()
+        for period, part, is_last in parts:
             self._parts.setdefault(period, {})[part] = is_last
             self._wholes.setdefault(part, []).append(period)
         self.parts = {part for period in periods for part in self._parts.get(period, {})}
@@ -639,7 +640,8 @@ class _Trees:
             "with recursive above as (select tree.period, tree.org_unit_code, tree.parent_code, tree.level "
             "from main.int_tree as tree semi join around_place using (period, org_unit_code) "
             "union select tree.period, tree.org_unit_code, tree.parent_code, tree.level from above "
-            "inner join main.int_tree as tree on tree.period = above.period and tree.org_unit_code = above.parent_code) "
+            "inner join main.int_tree as tree "
+            "on tree.period = above.period and tree.org_unit_code = above.parent_code) "
             "from above"
         ).fetchall():
             self.parent[period, unit], self.level[period, unit] = parent, level
@@ -755,5 +757,5 @@ class _Claims:
         return keys
 
 
-def _pairs(rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> pa.Table:
+def _pairs(rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> pa.Table:
     return pa.table({name: pa.array([row[at] for row in rows], pa.string()) for at, name in enumerate(columns)})
