@@ -176,6 +176,10 @@ class Planted:
         """
         if len(self.errors) > 1 and self._explained_by_fewer:
             return False
+        return self.strictly_cheapest(error)
+
+    def strictly_cheapest(self, error: Error) -> bool:
+        """Say whether ``error`` is worth more than all else that explains what it did: step 2 of ``identifiable``."""
         value = self.system.cells.value.copy()
         for other in self.errors:
             if other is not error:

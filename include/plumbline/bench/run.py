@@ -75,16 +75,35 @@ def bench(
         list[Path] | None,
         typer.Option(help="A real edition, as this deployment's edition.yml has it; once for each, the oldest first."),
     ] = None,
+    suspects: Annotated[bool, typer.Option("--suspects", help="Only plant errors and see whether they are found.")] = False,
 ) -> None:
     """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas.
 
-    Then bring two editions of its registry, or those named, into a tree. Everything is written below data/bench and
-    stays there until the next run.
+    Then bring two editions of its registry, or those named, into a tree; then plant errors in trees and in a whole
+    country, and see whether they are found. Everything is written below data/bench and stays there until the next run.
     """
     console = Console()
-    if not (registry or edition):
+    everything = not (registry or edition or suspects)
+    if everything:
         _bench_month(console, villages, all_periods)
-    _bench_registry(console, villages, [path.resolve() for path in edition or ()])
+    if everything or registry or edition:
+        _bench_registry(console, villages, [path.resolve() for path in edition or ()])
+    if everything or suspects:
+        _bench_suspects(console)
+
+
+def _bench_suspects(console: Console) -> None:
+    from plumbline.bench.suspects import report as suspects_report
+    from plumbline.bench.suspects import scores, whole_country
+
+    with console.status("planting errors") as status:
+        found = []
+        for score in scores():
+            status.update(f"planting errors: {score.units:,} units, {score.slips} slips")
+            found.append(score)
+        status.update("planting errors in a whole country")
+        found += [whole_country(indicators) for indicators in (1, 3)]
+    console.print(suspects_report(found))
 
 
 def _bench_registry(console: Console, villages: int, editions: list[Path]) -> None:

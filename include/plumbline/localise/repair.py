@@ -30,12 +30,14 @@ from plumbline.localise.system import NOISE, Bools, Component, Floats, Ints, Sys
 SECONDS: Final = 10.0
 """What a component may take before it gives its best answer so far."""
 
-_RUNNERS_UP: Final = 12
+_RUNNERS_UP: Final = 6
 _PREFERENCE: Final = 0.02
 """Part of a cell's trust that the solver may save by the slip it looks like: too little to outweigh a cell."""
 _ALIKE: Final = 3
 """Cells in just the same rows that the solver is given."""
 _ROUNDS: Final = 3
+_FRACTION: Final = 1e-9
+"""Part of a step that is none."""
 _UNKNOWN_BITS: Final = -12.0
 """What a cell may be worth that explains no row alone."""
 
@@ -73,6 +75,15 @@ class Edit:
     cost: float
     bits: int
     hint: Hint | None
+
+
+@dataclass(frozen=True)
+class _Alternative:
+    """An edit that could stand in a repair in the place of another."""
+
+    edit: Edit
+    repair: list[Edit]
+    """The whole repair then; in it, other edits may have followed."""
 
 
 def localise(system: System, seconds: float = SECONDS) -> list[Suspect]:
@@ -183,9 +194,11 @@ class _Search:
         value = self.value[cell]
         if high - low <= NOISE:
             return self._read(cell, float(value + low)) if abs(low) > NOISE else None
-        # Any of many values would do: the nearest, or one that a known slip would have turned into what was written.
+        # Any of many values would do: the nearest, or, where history can tell, one that a known slip would have
+        # turned into what was written.
         wanted = {value + (low if low > 0 else high)} if low > 0 or high < 0 else set()
-        wanted |= {truth for truth in self._known_truths(cell) if low - NOISE <= truth - value <= high + NOISE}
+        if self._as_written(cell).has_history or value < self.floor[cell]:
+            wanted |= {truth for truth in self._known_truths(cell) if low - NOISE <= truth - value <= high + NOISE}
         return max((self._read(cell, float(truth)) for truth in wanted), key=lambda reading: reading.bits, default=None)
 
     def _known_truths(self, cell: int) -> set[float]:
@@ -196,7 +209,7 @@ class _Search:
             for truth in self._as_written(cell).known_truths()
             if truth != self.value[cell]
             and truth >= self.floor[cell]
-            and (abs(truth / step - round(truth / step)) < NOISE or not self.whole[cell])
+            and (abs(truth / step - round(truth / step)) < _FRACTION or not self.whole[cell])
         }
 
     def _exchanges(self, least: Floats, most: Floats) -> Iterator[Edit]:
@@ -358,31 +371,32 @@ class _Search:
 
     def _slots(self, edits: list[Edit]) -> list[list[Edit]]:
         """Return for each edit of a repair what could take its place, best first, improving the repair meanwhile."""
-        edits = list(edits)
-        slots: list[list[Edit]] = [[edit] for edit in edits]
+        best = list(edits)
         for _ in range(_ROUNDS):
             improved = False
-            for at in range(len(edits)):
-                found = self._alternatives(edits[:at] + edits[at + 1 :])
-                slots[at] = found or [edits[at]]
-                improved |= slots[at][0].would_be != edits[at].would_be
-                edits[at] = slots[at][0]
-            if not improved and not self._improve_twins(edits):
+            for at in range(len(best)):
+                found = self._alternatives(best, at)
+                if found and found[0].edit.would_be != best[at].would_be:
+                    best, improved = found[0].repair, True
+            if not improved and not self._improve_twins(best):
                 break
-        return slots
+        if self._violated(*self._needs_after(best)).any():
+            best = list(edits)
+        return [[other.edit for other in self._alternatives(best, at)] or [edit] for at, edit in enumerate(best)]
 
-    def _alternatives(self, rest: list[Edit]) -> list[Edit]:
-        """Return the single edits that complete a repair of which ``rest`` stands, best first.
+    def _alternatives(self, edits: list[Edit], at: int) -> list[_Alternative]:
+        """Return what could take the place of one edit of a repair, itself among them, best first.
 
-        A cell of the rest that stands in one row only (a rate, a claim at the top) follows whatever that row needs:
+        A cell of the others that stands in one row only (a rate, a claim at the top) follows whatever that row needs:
         it takes another value with the alternative, and what speaks for it then counts with the alternative.
         """
+        rest = [*edits[:at], *edits[at + 1 :]]
         least, most = self._needs_after(rest)
         followers: dict[int, int] = {}
-        for at, edit in enumerate(rest):
+        for position, edit in enumerate(edits):
             rows = [row for cell in edit.would_be for row in self._rows_of(cell)]
-            if len(edit.would_be) == 1 and len(rows) == 1:
-                followers[rows[0]] = at
+            if position != at and len(edit.would_be) == 1 and len(rows) == 1:
+                followers[rows[0]] = position
         loose_least, loose_most = least.copy(), most.copy()
         loose_least[list(followers)], loose_most[list(followers)] = -np.inf, np.inf
         if followers and self._violated(loose_least, loose_most).any():
@@ -390,21 +404,36 @@ class _Search:
         else:
             followers = {}
         taken = {cell for edit in rest for cell in edit.would_be}
-        found = []
-        for edit in self._edits(least, most):
-            if taken & edit.would_be.keys():
-                continue
-            gained: int | None = 0
-            for row in {row for cell in edit.would_be for row in self._rows_of(cell)} & followers.keys():
-                at = followers[row]
-                others = [*rest[:at], *rest[at + 1 :], edit]
-                (cell,) = rest[at].would_be
-                reading = self._best_reading(cell, *self._range(cell, *self._needs_after(others)))
-                before = self._weighed(rest[at]).bits
-                gained = None if reading is None or gained is None else gained + round(reading.bits) - before
-            if gained is not None:
-                found.append(replace(edit, bits=edit.bits + gained))
-        return sorted(found, key=lambda edit: (round(edit.cost, 6), -edit.bits))
+        found = (
+            self._with_followers(edits, at, edit, followers)
+            for edit in self._edits(least, most)
+            if not taken & edit.would_be.keys()
+        )
+        return sorted(
+            (other for other in found if other is not None),
+            key=lambda other: (
+                round(other.edit.cost, 6),
+                -other.edit.bits,
+                other.edit.would_be != edits[at].would_be,
+            ),
+        )
+
+    def _with_followers(self, edits: list[Edit], at: int, edit: Edit, followers: dict[int, int]) -> _Alternative | None:
+        """Return ``edit`` in place of another, with the edits that follow it; None where one cannot."""
+        repair = [*edits[:at], edit, *edits[at + 1 :]]
+        gained = 0
+        for row in {row for cell in edit.would_be for row in self._rows_of(cell)} & followers.keys():
+            position = followers[row]
+            (cell,) = edits[position].would_be
+            others = [*repair[:position], *repair[position + 1 :]]
+            reading = self._best_reading(cell, *self._range(cell, *self._needs_after(others)))
+            if reading is None:
+                return None
+            gained += round(reading.bits) - self._weighed(edits[position]).bits
+            repair[position] = replace(
+                edits[position], would_be={cell: reading.would_be}, bits=round(reading.bits), hint=reading.hint
+            )
+        return _Alternative(replace(edit, bits=edit.bits + gained), repair)
 
     def _rows_of(self, cell: int) -> list[int]:
         return [int(row) for row in self.matrix.indices[self.matrix.indptr[cell] : self.matrix.indptr[cell + 1]]]

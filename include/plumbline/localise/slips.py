@@ -84,7 +84,7 @@ class Written:
         return Reading(would_be, bits, likeliest[1] if likeliest else None)
 
     def known_truths(self) -> Iterator[float]:
-        """Yield the numbers that a known slip would have turned into this one, without those of other cells."""
+        """Yield the numbers that a known slip would have turned into this one, as far as they can be listed."""
         for factor in FACTORS:
             yield self.value * factor
             yield self.value / factor
@@ -93,8 +93,14 @@ class Written:
             if not math.isnan(reference):
                 yield reference
         text = self._text(self.value)
-        for digits in (*_transposed(text), *_dropped(text), *_doubled(text)):
-            yield int(digits) * self.step * (-1 if self.value < 0 else 1)
+        for digits in _transposed(text) | _dropped(text) | _doubled(text):
+            if text in _transposed(digits) | _doubled(digits) | _dropped(digits):
+                yield int(digits) * self.step * (-1 if self.value < 0 else 1)
+
+    @property
+    def has_history(self) -> bool:
+        """Whether it is known what was observed before."""
+        return not (math.isnan(self.previous) and math.isnan(self.last_year))
 
     def history(self, would_be: float) -> float:
         """Return the bits that history has for ``would_be`` rather than for what was written."""
