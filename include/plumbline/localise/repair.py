@@ -122,9 +122,10 @@ class _Search:
     def suspects(self, number: int) -> list[Suspect]:
         """Return the component's suspects."""
         slots, proved = self._repair()
-        wider = self.component.widened()
-        if not proved and len(wider.cells) > len(self.index) and time.monotonic() < self.until:
-            return _Search(wider, self.until).suspects(number)
+        if not proved and time.monotonic() < self.until:
+            wider = self.component.widened()
+            if len(wider.cells) > len(self.index):
+                return _Search(wider, self.until).suspects(number)
         best = [edits[0] for edits in slots]
         violated = self._violated(self.least, self.most)
         suspects: list[Suspect] = []
