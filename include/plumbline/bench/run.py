@@ -75,7 +75,7 @@ def bench(
         list[Path] | None,
         typer.Option(help="A real edition, as this deployment's edition.yml has it; once for each, the oldest first."),
     ] = None,
-    suspects: Annotated[bool, typer.Option("--suspects", help="Only plant errors and see whether they are found.")] = False,
+    suspects: Annotated[bool, typer.Option("--suspects", help="Only plant errors and find them.")] = False,
 ) -> None:
     """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas.
 

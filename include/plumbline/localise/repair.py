@@ -113,9 +113,9 @@ class _Search:
         self.columns = np.repeat(np.arange(len(self.index)), np.diff(self.matrix.indptr))
         self.least, self.most = component.needs
         # A cell that takes another value stands for that alone, and no longer for what was printed.
-        above, under = cells.printed_high - cells.value, cells.printed_low - cells.value
-        self._above = np.where(np.isfinite(above), above, 0)[self.index]
-        self._under = np.where(np.isfinite(under), under, 0)[self.index]
+        above, under = cells.printed_high[self.index] - self.value, cells.printed_low[self.index] - self.value
+        self._above = np.where(np.isfinite(above), above, 0)
+        self._under = np.where(np.isfinite(under), under, 0)
         self._written: dict[int, Written] = {}
         self._readings: dict[tuple[int, float], Reading] = {}
 

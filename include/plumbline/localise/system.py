@@ -156,7 +156,12 @@ class Component:
     @cached_property
     def matrix(self) -> csc_matrix:
         """The coefficients, one row for each of ``rows`` and one column for each of ``cells``."""
-        return self.system.matrix[self.rows][:, self.cells].tocsc()
+        # By position: choosing columns of a whole country's rows takes a pass over all of its cells.
+        rows = self.system.matrix[self.rows].tocoo()
+        inside = np.isin(rows.col, self.cells)
+        columns = np.searchsorted(self.cells, rows.col[inside])
+        shape = (len(self.rows), len(self.cells))
+        return csc_matrix((rows.data[inside], (rows.row[inside], columns)), shape=shape)
 
     @cached_property
     def needs(self) -> tuple[Floats, Floats]:
