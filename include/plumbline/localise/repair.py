@@ -35,7 +35,7 @@ _PREFERENCE: Final = 0.02
 """Part of a cell's trust that the solver may save by the slip it looks like: too little to outweigh a cell."""
 _ALIKE: Final = 3
 """Cells in just the same rows that the solver is given."""
-_ROUNDS: Final = 3
+_ROUNDS: Final = 20
 _FRACTION: Final = 1e-9
 """Part of a step that is none."""
 _UNKNOWN_BITS: Final = -12.0
@@ -423,7 +423,8 @@ class _Search:
         """Return ``edit`` in place of another, with the edits that follow it; None where one cannot."""
         repair = [*edits[:at], edit, *edits[at + 1 :]]
         gained = 0
-        for row in {row for cell in edit.would_be for row in self._rows_of(cell)} & followers.keys():
+        moved = {row for cell in (*edit.would_be, *edits[at].would_be) for row in self._rows_of(cell)}
+        for row in moved & followers.keys():
             position = followers[row]
             (cell,) = edits[position].would_be
             others = [*repair[:position], *repair[position + 1 :]]

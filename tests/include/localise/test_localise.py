@@ -129,6 +129,16 @@ def test_two_siblings_that_only_both_can_take_up_what_is_missing_are_shared_out_
     }
 
 
+def test_a_cell_of_one_row_follows_when_another_takes_an_edit_s_place() -> None:
+    # 0 + 1 is 3 too low and 1 + 2 is 6 too high: 2 stands in the second sum alone and follows what 1 takes up.
+    rows = [({0: 1.0, 1: 1.0}, 10.0, 10.0), ({1: 1.0, 2: 1.0}, 3.0, 3.0)]
+    found = localise(System.of(Cells.of([4, 3, 6], floor=[-inf] * 3), rows))
+    for first in (suspect for suspect in found if suspect.slip == 0 and suspect.rank == 1):
+        second = next(suspect for suspect in found if suspect.slip == 1 and suspect.rank == 1)
+        repaired = {0: 4.0, 1: 3.0, 2: 6.0, first.cell: first.would_be, second.cell: second.would_be}
+        assert (repaired[0] + repaired[1], repaired[1] + repaired[2]) == (10, 3)
+
+
 def test_what_was_printed_with_more_is_not_contradicted_by_more() -> None:
     cells = Cells.of([50, 30, 25], printed_low=[50, 30, 25], printed_high=[59, 30, 25])
     assert localise(System.of(cells, [sum_of(0, 1, 2)])) == []
