@@ -47,7 +47,7 @@ up: $(READY) ## start Airflow with its UI on 127.0.0.1; says where and with whic
 down: $(READY) ## stop Airflow
 	@$(BIN)/python -m plumbline.airflow.standalone down
 
-bench: $(READY) ## a whole country's month and registry: time and memory, beside bare DuckDB and pandas
+bench: $(READY) ## an inbox, a country's month, its registry: time and memory, beside bare reads and roll-ups
 	@$(BIN)/python -m plumbline.bench
 
 docs: $(READY) ## dbt's documentation of every table and column, as one page

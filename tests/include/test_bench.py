@@ -9,8 +9,9 @@ from rich.console import Console
 
 from plumbline.bench import run
 from plumbline.bench.country import DATA_SET, LEVELS, PERIOD, Shape, indicators, land_correction, write_country
+from plumbline.bench.inbox import collect_source, read_bare, write_inbox
 from plumbline.bench.rollup import YARDSTICKS, Took, Totals
-from plumbline.bench.run import Measured, Night, measure, report
+from plumbline.bench.run import Collected, Measured, Night, measure, report, report_inbox
 from plumbline.collect.landing import SCHEMAS, batches
 from plumbline.domain import load_domain
 from plumbline.errors import StopTheRun
@@ -139,3 +140,19 @@ def test_the_report_sets_every_step_beside_duckdb_and_pandas() -> None:
     assert ["build figures", "10.0", "20.0", "0.40", "16.0", "3.00"] in cells_of
     assert ["the whole night", "12.5", "25.0", "0.50", "19.0", "3.00"] in cells_of
     assert ["pandas", "25.0", "50.0", "1.00", "26.0", "6.00"] in cells_of
+
+
+def test_an_inbox_is_collected_whole_and_its_bare_read_sees_the_same_rows(tmp_path: Path) -> None:
+    settings = Settings(domain=tmp_path / "domain", rules=tmp_path / "rules", data=tmp_path / "data")
+    write_inbox(settings, rows=500, workbooks=3)
+    for source, rows in (("table", 500), ("workbooks", 60)):
+        assert collect_source(settings, source)[0] == read_bare(settings, source)[0] == rows
+
+
+def test_the_report_sets_each_collection_beside_its_bare_read() -> None:
+    found = [Collected("5 rows", Measured("bare", 0.5, 0.5, 2**30), Measured("collect", 2.0, 3.0, 2**31))]
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(report_inbox(found))
+    cells_of = [[cell.strip() for cell in line.split("│")[1:-1]] for line in captured.get().splitlines() if "│" in line]
+    assert ["collect", "2.00", "4.0", "3.00", "6.0", "2.00"] in cells_of

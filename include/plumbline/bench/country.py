@@ -238,6 +238,7 @@ def _land_batch(con: duckdb.DuckDBPyConnection, settings: Settings, batch: int) 
             $landed_at::timestamptz as landed_at,
             received_at as known_from,
             false as returned,
+            true as is_primary,
             '{PERIOD}/' || parent_code || '.xlsx' as file_name,
             sha256(parent_code) as content_sha256,
             'report' as sheet,
@@ -254,7 +255,7 @@ def _land_batch(con: duckdb.DuckDBPyConnection, settings: Settings, batch: int) 
         insert into submission
         select left(sha256('total' || district), 16), district, 'districts', '{DATA_SET}', district, 'district',
             district, '{PERIOD}', 'total', 'report', timestamptz '2024-02-07 00:00+00', $landed_at::timestamptz,
-            timestamptz '2024-02-07 00:00+00', false, '{PERIOD}/' || district || '.csv', sha256(district), null, 2
+            timestamptz '2024-02-07 00:00+00', false, true, '{PERIOD}/' || district || '.csv', sha256(district), null, 2
         from (select distinct left(org_unit_code, 6) || '000000' as district from cells)
         """,
         {"landed_at": LANDED_AT},
@@ -317,7 +318,7 @@ def _land(con: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> None
     tables = {
         "submissions": "from submission order by org_unit_code",
         "deliveries": "select distinct delivery_id, source, file_name, content_sha256, delivery_id as sender, "
-        "received_at, landed_at, known_from, 'accepted' as status from submission",
+        "received_at, landed_at, known_from, 'accepted' as status, null as bookmark from submission",
         "cell_columns": "select delivery_id, sheet, data_set, indicator, 'C' || position as column, "
         "null as submission_id, null as row_number "
         "from (select distinct delivery_id, sheet, data_set from submission), "

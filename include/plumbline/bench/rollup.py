@@ -30,11 +30,14 @@ class Took:
     cpu_seconds: float
 
 
-class _Stopwatch:
+class Stopwatch:
+    """Runs from when it is made."""
+
     def __init__(self) -> None:
         self._started = (time.perf_counter(), time.process_time())
 
     def took(self) -> Took:
+        """Return what it took until now."""
         return Took(time.perf_counter() - self._started[0], time.process_time() - self._started[1])
 
 
@@ -47,7 +50,7 @@ def in_duckdb(settings: Settings) -> tuple[Totals, Took]:
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = false")
         con.execute(f"create temp table unit as select * from read_csv('{_units(settings)}', all_varchar = true)")
-        stopwatch = _Stopwatch()
+        stopwatch = Stopwatch()
         rows = f"(select * from read_parquet({[str(file) for file in _cells(settings)]}) where scope = 'own')"
         for step in range(_STEPS_UP):
             con.execute(
@@ -66,7 +69,7 @@ def in_pandas_wide(settings: Settings) -> tuple[Totals, Took]:
     Decimals are read as whole numbers: pandas would add them one Python object at a time.
     """
     parent_codes = _parent_codes(settings)
-    stopwatch = _Stopwatch()
+    stopwatch = Stopwatch()
     columns = ["org_unit_code", *_additive()]
     cells = pa.concat_tables(
         pq.read_table(file, columns=columns, filters=[("scope", "=", "own")]) for file in _cells(settings)
@@ -90,7 +93,7 @@ def in_pandas_long(settings: Settings) -> tuple[Totals, Took]:
             f"on * exclude (org_unit_code) into name indicator value value) to '{long}' (format parquet)"
         )
     parent_codes = _parent_codes(settings).reset_index()
-    stopwatch = _Stopwatch()
+    stopwatch = Stopwatch()
     rows = pd.read_parquet(long)
     for _ in range(_STEPS_UP):
         with_parents = rows.merge(parent_codes, on="org_unit_code")

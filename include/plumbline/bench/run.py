@@ -70,6 +70,11 @@ def bench(
     all_periods: Annotated[
         bool, typer.Option("--all-periods", help="Build quarters, half-years and years, too, not months alone.")
     ] = False,
+    inbox: Annotated[
+        bool, typer.Option("--inbox", help="Only collect an inbox, beside bare reads of its files.")
+    ] = False,
+    rows: Annotated[int, typer.Option(help="How many rows the inbox's CSV file has.")] = 1_000_000,
+    workbooks: Annotated[int, typer.Option(help="How many workbooks the inbox has.")] = 2_000,
     registry: Annotated[bool, typer.Option("--registry", help="Only bring editions into the registry.")] = False,
     edition: Annotated[
         list[Path] | None,
@@ -77,13 +82,16 @@ def bench(
     ] = None,
     suspects: Annotated[bool, typer.Option("--suspects", help="Only plant errors and find them.")] = False,
 ) -> None:
-    """Run a whole country's month through the product, beside a bare roll-up in DuckDB and in pandas.
+    """Collect an inbox beside bare reads, and run a whole country's month beside bare roll-ups.
 
     Then bring two editions of its registry, or those named, into a tree; then plant errors in trees and in a whole
     country, and see whether they are found. Everything is written below data/bench and stays there until the next run.
     """
     console = Console()
-    everything = not (registry or edition or suspects)
+    everything = not (inbox or registry or edition or suspects)
+    if everything or inbox:
+        with console.status("collecting an inbox"):
+            console.print(report_inbox(_measure_inbox(rows, workbooks)))
     if everything:
         _bench_month(console, villages, all_periods)
     if everything or registry or edition:
@@ -156,6 +164,59 @@ def _bench_month(console: Console, villages: int, all_periods: bool) -> None:
             settings, status, "third night, one village corrected", datetime(2024, 2, 12, 2, tzinfo=UTC)
         )
     console.print(report(shape, yardsticks, [first, second, third]))
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One source of the inbox: what it has, its bare read, and its collection."""
+
+    name: str
+    bare: Measured
+    collected: Measured
+
+
+def _measure_inbox(rows: int, workbooks: int) -> list[Collected]:
+    """Collect each source of an inbox; the workbooks at half their number, too: memory must not grow with it."""
+    folder = ROOT / "data" / "bench" / "inbox"
+    settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
+    found = []
+    parts = (("table", rows, 0), ("workbooks", 0, workbooks // 2), ("workbooks", 0, workbooks))
+    for source, of_rows, of_workbooks in parts:
+        measure(settings, "write inbox", str(of_rows), str(of_workbooks))
+        name = f"{of_rows:,} rows of CSV" if of_rows else f"{of_workbooks:,} workbooks"
+        measured = []
+        for step in ("read bare", "collect"):
+            whole, output = _run(settings, step, source)
+            said = json.loads(output.splitlines()[-1])
+            took = {"seconds": said["seconds"], "cpu_seconds": said["cpu_seconds"]}
+            measured.append(replace(whole, name=f"{step}: {said['count']:,} rows", **took))
+        found.append(Collected(name, *measured))
+    return found
+
+
+def report_inbox(found: list[Collected]) -> Table:
+    """Return the table: every collection beside the bare read of the same bytes in the same run."""
+    table = Table(
+        title="An inbox, collected and landed",
+        caption="Bare: pyarrow for CSV, calamine for workbooks. Seconds are without interpreter and imports.",
+        header_style="bold",
+    )
+    table.add_column("", no_wrap=True)
+    for column in ("seconds", "× bare", "CPU seconds", "× bare", "peak GiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in found:
+        table.add_section()
+        table.add_row(one.name, style="italic")
+        for measured in (one.bare, one.collected):
+            table.add_row(
+                measured.name,
+                f"{measured.seconds:.2f}",
+                f"{measured.seconds / one.bare.seconds:.1f}",
+                f"{measured.cpu_seconds:.2f}",
+                f"{measured.cpu_seconds / one.bare.cpu_seconds:.1f}",
+                f"{measured.peak_bytes / _GIB:.2f}",
+            )
+    return table
 
 
 def measure(settings: Settings, step: str, *arguments: str) -> Measured:

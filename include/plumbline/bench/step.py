@@ -41,6 +41,26 @@ def _correct(settings: Settings) -> None:
     land_correction(settings)
 
 
+def _write_inbox(settings: Settings, rows: str, workbooks: str) -> None:
+    from plumbline.bench.inbox import write_inbox
+
+    write_inbox(settings, int(rows), int(workbooks))
+
+
+def _read_bare(settings: Settings, source: str) -> None:
+    from plumbline.bench.inbox import read_bare
+
+    count, took = read_bare(settings, source)
+    print(json.dumps({"count": count, "seconds": took.seconds, "cpu_seconds": took.cpu_seconds}))
+
+
+def _collect(settings: Settings, source: str) -> None:
+    from plumbline.bench.inbox import collect_source
+
+    count, took = collect_source(settings, source)
+    print(json.dumps({"count": count, "seconds": took.seconds, "cpu_seconds": took.cpu_seconds}))
+
+
 def _write_editions(settings: Settings, villages: str) -> None:
     from plumbline.bench.country import Shape
     from plumbline.bench.registry import write_editions
@@ -100,6 +120,9 @@ STEPS: dict[str, Callable[..., None]] = {
     "generate": _generate,
     "correct": _correct,
     "yardstick": _yardstick,
+    "write inbox": _write_inbox,
+    "read bare": _read_bare,
+    "collect": _collect,
     "write editions": _write_editions,
     "import": _import_edition,
     "apply the review": _apply_review,
