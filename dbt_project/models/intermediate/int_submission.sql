@@ -13,7 +13,8 @@ with submission as (
     where work.period is not null or unit.period is null
 ),
 
--- A returned submission is no version: what stood before it still stands.
+-- A returned submission is no version: what stood before it still stands. Where two sources give the same, what a
+-- primary one gave counts, whichever came later.
 version as (
     select
         submission_id,
@@ -23,7 +24,7 @@ version as (
     where not returned
     window chain as (
         partition by data_set, reporter, org_unit_code, period, scope
-        order by received_at, landed_at, row_number, submission_id
+        order by coalesce(is_primary, true), received_at, landed_at, row_number, submission_id
     )
 )
 

@@ -5,7 +5,7 @@ with landed as (
         'submission_id': 'varchar', 'delivery_id': 'varchar', 'source': 'varchar', 'data_set': 'varchar',
         'reporter': 'varchar', 'reporter_kind': 'varchar', 'org_unit_code': 'varchar', 'period': 'varchar',
         'scope': 'varchar', 'action': 'varchar', 'received_at': 'timestamptz', 'landed_at': 'timestamptz',
-        'known_from': 'timestamptz', 'returned': 'boolean', 'file_name': 'varchar', 'content_sha256': 'varchar',
+        'known_from': 'timestamptz', 'returned': 'boolean', 'is_primary': 'boolean', 'file_name': 'varchar', 'content_sha256': 'varchar',
         'sheet': 'varchar', 'row_number': 'integer', 'batch': 'varchar'
     }) }}
 ),
