@@ -94,6 +94,7 @@ def _submission(delivery: dict[str, Any], data_set: str, row_number: int, row: R
         "landed_at": delivery["landed_at"],
         "known_from": _moment(row.get("known_from")) or received_at,
         "returned": row.get("returned") == "true",
+        "is_primary": True,
         "file_name": delivery["file_name"],
         "content_sha256": delivery["content_sha256"],
         "sheet": None,

@@ -16,6 +16,9 @@ from plumbline.period import Period
 ROLE_OF = {
     "blank_unit": "_unit",
     "unknown_unit": "_unit",
+    "unknown_unit_name": "_unit",
+    "ambiguous_unit": "_unit",
+    "not_a_row": "_unit",
     "unit_not_valid_then": "_unit",
     "unit_out_of_scope": "_unit",
     "unit_not_below_sender": "_unit",
@@ -32,6 +35,10 @@ ROLE_OF = {
     "unreadable_time": "_received",
 }
 """What a problem of a row is about: the receipt points at that cell of the row."""
+
+
+LONGEST_QUOTE = 80
+"""So many characters of a cell are repeated in a message."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def lines_of_rows(desk: Desk, check: RowsCheck) -> list[Line]:
     for number, offence in enumerate(check.offences):
         row = rows[offence.row]
         role = ROLE_OF.get(offence.code)
-        of_file = role is not None and role not in desk.source.role_columns
+        of_file = role is not None and (row["_delivery"], row["_sheet"], role) not in check.layout.letters
         line = _line(desk, check, offence, row, cell=None if of_file else _cell(check, offence, row, role))
         lines.setdefault((line.delivery, line.code, line.message) if of_file else number, line)
     return list(lines.values())
@@ -111,11 +118,16 @@ def _cell(check: RowsCheck, offence: Offence, row: dict[str, Any], role: str | N
     letters = check.layout.letters
     place = (row["_delivery"], row["_sheet"])
     if role is not None or offence.indicator is None:
-        return f"{letters[(*place, role or '_unit')]}{row['_row_number']}"
-    if not check.own_rows:
-        return f"{letters[(*place, f'{check.data_set.data_set}.{offence.indicator}')]}{row['_row_number']}"
+        return _address(letters[(*place, role or "_unit")], row["_row_number"])
+    if check.rows_of_cells is None:
+        return _address(letters[(*place, f"{check.data_set.data_set}.{offence.indicator}")], row["_row_number"])
     numbers = [cell["row_number"] for cell in row["_rows"] if cell["indicator"] == offence.indicator]
     return f"{letters[(*place, '_value')]}{numbers[-1]}" if numbers else None
+
+
+def _address(column: str, row: int) -> str:
+    """Return a cell's address; in a form the column is one already."""
+    return column if column[-1].isdigit() else f"{column}{row}"
 
 
 def _line(desk: Desk, check: RowsCheck, offence: Offence, row: dict[str, Any], cell: str | None) -> Line:
@@ -131,12 +143,12 @@ def _line(desk: Desk, check: RowsCheck, offence: Offence, row: dict[str, Any], c
         if code == "not_a_number":
             code, would_be = check.numerals[str(offence.indicator)].complaint(str(offence.text))
         elif code == "unknown_unit":
-            would_be = _unit_meant(desk, row["_unit"])
+            would_be = _unit_meant(desk, row["_written"])
         message, message_en = desk.messages.word(code, values, english)
         would_be = would_be or desk.messages.would_be(code, values)
     return Line(
         delivery=row["_delivery"],
-        severity="error",
+        severity="warning" if code == "not_a_row" else "error",
         code=code,
         message=message,
         message_en=message_en,
@@ -152,7 +164,8 @@ def _values(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return what fills a message's places, in the domain's language and where it differs in English."""
     domain, data_set = desk.domain.file, check.data_set
-    unit, sender = _named(row["unit_name"], row["_unit"]), _named(row["sender_name"], row["_sender"])
+    unit = _named(row["unit_name"], row["_unit"] if row["unit_name"] else row["_written"])
+    sender = _named(row["sender_name"], row["_sender"])
     kind = domain.reporter_kinds.get(row["_kind"] or "")
     values = {
         "unit": unit,
@@ -165,7 +178,9 @@ def _values(
         "first": str(domain.periods.first),
         "last": str(domain.periods.last or "…"),
         "rows": str(offence.text),
-        "text": str(offence.text),
+        "candidates": str(offence.text),
+        "text": _shortened(str(offence.text)),
+        **offence.values,
     }
     english = {"data_set": data_set.name_en}
     if kind and kind.office:
@@ -186,6 +201,11 @@ def _values(
         periods = sorted(str(Period.containing(row["_starts_on"], its)) for its in types)
         values["expected"] = ", ".join(periods)
     return values, english
+
+
+def _shortened(text: str) -> str:
+    """Return a cell's text as far as a message can bear it."""
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
 def _named(name: str | None, code: str | None) -> str:

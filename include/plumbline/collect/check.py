@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from plumbline.collect.answers import Line, lines_of_problems, lines_of_rows
+from plumbline.collect.answers import LONGEST_QUOTE, Line, lines_of_problems, lines_of_rows
 from plumbline.collect.contract import Place
 from plumbline.collect.delivery import Delivery, Problem, RawTable
 from plumbline.collect.desk import Desk, literal, quoted
-from plumbline.collect.formats import UnreadableError, read_tables
+from plumbline.collect.formats import read_tables
 from plumbline.collect.landing import SCHEMAS, TIME, Batch
 from plumbline.collect.layout import LONG, ROLES, Layout
+from plumbline.collect.left_out import withdrawals
+from plumbline.collect.marked import marked_workbook
 from plumbline.collect.receipt import receipt
 from plumbline.collect.rows import RowsCheck
 
@@ -63,9 +65,12 @@ def _give_deliveries(
     for number, delivery in enumerate(deliveries):
         received_at = (delivery.received_at or landed_at).astimezone(UTC)
         key = f"{source}|{delivery.file_name}|{received_at.isoformat()}|{delivery.content_sha256}"
+        if delivery.replayed:
+            key += f"|{landed_at.isoformat()}"
         delivery_id = hashlib.sha256(key.encode()).hexdigest()[:16]
-        names = (source, delivery.file_name, delivery.content_sha256, delivery.sender, delivery.bookmark)
-        rows.append((number, delivery_id, *names, received_at, landed_at, last_release))
+        sender = delivery.sender or (desk.source.sender and desk.source.sender.value)
+        names = (source, delivery.file_name, delivery.content_sha256, sender, delivery.bookmark)
+        rows.append((number, delivery_id, *names, received_at, landed_at, last_release, delivery.replayed))
     columns = {
         "number": pa.int32(),
         "delivery_id": pa.string(),
@@ -77,6 +82,7 @@ def _give_deliveries(
         "received_at": TIME,
         "landed_at": TIME,
         "last_release": TIME,
+        "replayed": pa.bool_(),
     }
     desk.give_table("delivery", columns, rows)
 
@@ -108,9 +114,13 @@ def _lay_out(desk: Desk, layout: Layout, number: int, delivery: Delivery, unknow
     elif delivery.format:
         sheets = {item.sheet for item in desk.carried if item.sheet}
         try:
-            tables = read_tables(delivery.content, delivery.format, source.header_row, sheets)
-        except UnreadableError as error:
-            values = {"file": name, "format": delivery.format, "reason": str(error)}
+            tables = read_tables(delivery.content, delivery.format, source, sheets)
+            tables.pop(desk.messages.texts["receipt"], None)  # ours, in a workbook that was sent back and mended
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            reason = str(error) or type(error).__name__
+            values = {"file": name, "format": delivery.format, "reason": reason[:LONGEST_QUOTE]}
             problems.append(Problem("unreadable_file", values))
     layout.problems += [(number, problem) for problem in problems]
     if not problems:
@@ -119,22 +129,11 @@ def _lay_out(desk: Desk, layout: Layout, number: int, delivery: Delivery, unknow
 
 def _raw_rows(desk: Desk, layout: Layout) -> dict[str, pa.Table]:
     """Return the batch's rows by data set, numbered in ``_row``, without rows that are empty."""
-    if LONG in layout.parts:
-        raw = _rows_of_cells(desk, pa.concat_tables(layout.parts[LONG]), layout)
+    if LONG in layout.pieces:
+        rows = _rows_of_cells(desk, layout.rows(LONG), layout)
     else:
-        raw = {data_set: pa.concat_tables(parts) for data_set, parts in layout.parts.items()}
-    from_columns = [role for role in ROLES if role in desk.source.role_columns]
-    numbered = {}
-    for item in desk.carried:
-        data_set = item.data_set.data_set
-        if data_set not in raw:
-            continue
-        desk.con.register("laid_out", raw[data_set])
-        filled = ", ".join(map(quoted, [*from_columns, *item.columns.values()]))
-        rows = desk.ask(f"from laid_out where coalesce({filled}) is not null")
-        if len(rows):
-            numbered[data_set] = rows.append_column("_row", pa.array(np.arange(len(rows))))
-    return numbered
+        rows = {data_set: layout.rows(data_set) for data_set in layout.pieces}
+    return {data_set: its for data_set, its in rows.items() if len(its)}
 
 
 def _rows_of_cells(desk: Desk, cells: pa.Table, layout: Layout) -> dict[str, pa.Table]:
@@ -147,7 +146,7 @@ def _rows_of_cells(desk: Desk, cells: pa.Table, layout: Layout) -> dict[str, pa.
     desk.give_table("label", columns, labels)
     desk.con.register("laid_out", cells)
     desk.con.execute(
-        "create or replace temp table cell as select * from laid_out "
+        "create or replace temp table cell as select * exclude (_row) from laid_out "
         "left join label on label = regexp_replace(_indicator, '\\s', '', 'g') "
         "where coalesce(_indicator, _value) is not null"
     )
@@ -160,41 +159,46 @@ def _rows_of_cells(desk: Desk, cells: pa.Table, layout: Layout) -> dict[str, pa.
         layout.problems.append((number, Problem("unknown_indicator", values, sheet=sheet, cell=place)))
     raw = {}
     for item in desk.carried:
+        data_set = item.data_set.data_set
         texts = ", ".join(
             f"arg_min(_value, _row_number) filter (indicator = '{name}') as {quoted(name)}"
             for name in item.columns.values()
         )
-        raw[item.data_set.data_set] = desk.ask(
+        rows = desk.ask(
             f"""
             select _delivery, _sheet, min(_row_number) as _row_number, {", ".join(ROLES)},
                 any_value(_content) as _content,
                 list({{'indicator': indicator, 'row_number': _row_number}} order by _row_number) as _rows,
                 {texts}
             from cell
-            where data_set = {literal(item.data_set.data_set)}
+            where data_set = {literal(data_set)}
             group by _delivery, _sheet, {", ".join(ROLES)}
             order by _delivery, _sheet, _row_number
             """
         )
+        raw[data_set] = rows.append_column("_row", pa.array(np.arange(len(rows))))
     return raw
 
 
 def _batch(desk: Desk, deliveries: list[Delivery], layout: Layout, checks: list[RowsCheck]) -> Batch:
     """Put together what lands."""
-    submissions = _concatenated("submissions", [item.submissions() for item in checks])
+    told = desk.ask("from delivery order by number")
+    submissions = _concatenated("submissions", [item.submissions(told) for item in checks])
     lines = lines_of_problems(desk, deliveries, layout.problems)
     for item in checks:
         lines += lines_of_rows(desk, item)
     lines.sort(key=lambda line: line.order)
+    wrong = {line.delivery for line in lines if line.severity == "error"}
+    submissions = _concatenated("submissions", [submissions, withdrawals(desk, submissions, wrong)])
     desk.con.register("submissions", submissions)
-    desk.give_table("wrong", {"number": pa.int32()}, [(line.delivery,) for line in lines if line.severity == "error"])
+    desk.give_table("wrong", {"number": pa.int32()}, [(number,) for number in wrong])
     taken = desk.ask(
         """
         with submitted as (
             select delivery_id, count(*) filter (not returned) as accepted, count(*) filter (returned) as returned
             from submissions group by delivery_id
         )
-        select delivery.* exclude (last_release),
+        select delivery.* exclude (last_release, replayed),
             case when received_at < last_release then landed_at else received_at end as known_from,
             coalesce(accepted, 0) as accepted, coalesce(returned, 0) as returned,
             case
@@ -221,8 +225,20 @@ def _batch(desk: Desk, deliveries: list[Delivery], layout: Layout, checks: list[
         },
         cells=_parts(checks, RowsCheck.cells),
         printed=_parts(checks, RowsCheck.printed),
+        marked=_marked(desk, deliveries, by_delivery),
         receipts=[receipt(fact, answered) for fact, answered in zip(facts, by_delivery, strict=True)],
     )
+
+
+def _marked(desk: Desk, deliveries: list[Delivery], lines: list[list[Line]]) -> dict[int, bytes]:
+    """Return the workbooks in which something is wrong, marked, by the delivery's number in its batch."""
+    found = {}
+    for number, (delivery, wrong) in enumerate(zip(deliveries, lines, strict=True)):
+        if delivery.format == "xlsx" and delivery.content and any(line.severity == "error" for line in wrong):
+            marked = marked_workbook(delivery.content, wrong, desk.messages.texts["receipt"])
+            if marked:
+                found[number] = marked
+    return found
 
 
 def _parts(
@@ -233,15 +249,20 @@ def _parts(
 
 def _cell_columns(facts: list[dict[str, Any]], layout: Layout, checks: list[RowsCheck]) -> pa.Table:
     """Return where the cells of each indicator stood."""
-    rows = [
-        (facts[number]["delivery_id"], sheet, *key.split("."), letter, None, None)
-        for (number, sheet, key), letter in layout.letters.items()
-        if "." in key
-    ]
-    by_column = list(zip(*rows, strict=True)) or [()] * len(SCHEMAS["cell_columns"])
-    by_sheet = pa.table(by_column, SCHEMAS["cell_columns"])
-    by_row = [table for item in checks if (table := item.cell_columns()) is not None]
-    return _concatenated("cell_columns", [by_sheet, *by_row])
+    rows: list[tuple[Any, ...]] = []
+    for (number, sheet, key), address in layout.letters.items():
+        if "." in key:
+            rows.append((number, sheet, *key.split("."), *_letter_and_row(address)))
+    for item in checks:
+        rows += item.cell_columns()
+    by_column = list(zip(*((facts[number]["delivery_id"], *row) for number, *row in rows), strict=True))
+    return pa.table(by_column or [()] * len(SCHEMAS["cell_columns"]), SCHEMAS["cell_columns"])
+
+
+def _letter_and_row(address: str) -> tuple[str, str | None, int | None]:
+    """Return a column's letter, no submission, and the row where the address of one cell has it."""
+    column = address.rstrip("0123456789")
+    return column, None, int(address[len(column) :]) if column != address else None
 
 
 def _concatenated(name: str, tables: list[pa.Table]) -> pa.Table:

@@ -7,13 +7,16 @@ indicators exist is checked by ``carried_data_sets``.
 
 from __future__ import annotations
 
+import functools
+import json
+import operator
 import re
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
 
 from plumbline.domain import NAME, DataSet, Domain, Strict
 from plumbline.errors import StopTheRun
@@ -35,17 +38,28 @@ class Column(Strict):
 
 
 class Place(Strict):
-    """Where a value is taken from: a column, the file's name by a pattern, or the contract itself.
+    """Where a value is taken from: one of column, cell, label, sheet, file_name; or the contract itself.
 
-    A pattern is a regular expression searched in the path below the source's folder; the value is
-    its first group, or all that it matches.
+    ``pattern`` is a regular expression searched in what stands there, as ``file_name`` is in the path below the
+    source's folder and ``sheet`` in the sheet's name. The value is its first group, or all that it matches. Groups
+    named year, month, quarter and half make a period: ``(?P<year>\\d{4})年(?P<month>\\d+)月``.
     """
 
     column: str | None = None
+    """In each row, below this header."""
+    cell: str | None = Field(None, pattern=r"^[A-Z]{1,3}[1-9][0-9]{0,6}$")
+    """In this cell of the sheet, such as B2."""
+    label: str | None = None
+    """Beside the cell with this text: so many cells to the right, and so many below."""
+    right: int = Field(1, ge=0, le=1_000)
+    down: int = Field(0, ge=0, le=1_000)
+    sheet: str | None = None
+    """In the sheet's name."""
     file_name: str | None = None
     value: str | None = None
+    pattern: str | None = None
 
-    @field_validator("file_name")
+    @field_validator("file_name", "sheet", "pattern")
     @classmethod
     def _is_a_pattern(cls, pattern: str | None) -> str | None:
         try:
@@ -56,19 +70,62 @@ class Place(Strict):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        given = self.model_dump(exclude_none=True)
+        places = [place for place in _PLACES if place in type(self).model_fields]
+        given = [place for place in places if getattr(self, place) is not None]
         if len(given) != 1:
-            raise ValueError(f"give one of {', '.join(type(self).model_fields)}, not {len(given)}")
+            raise ValueError(f"give one of {', '.join(places)}, not {len(given)}")
+        if self.pattern and not (self.column or self.cell or self.label):
+            raise ValueError("pattern goes with column, cell or label; file_name and sheet are patterns themselves")
+        if not self.label and self.model_fields_set & {"right", "down"}:
+            raise ValueError("right and down go with label")
         return self
+
+    @property
+    def in_sheet(self) -> bool:
+        """Say whether a sheet has the value once, for all its rows."""
+        return bool(self.cell or self.label or self.sheet)
 
     def for_file(self, file_name: str) -> str | None:
         """Return the one value for every row of ``file_name``; None when the name does not have it."""
-        if self.file_name is None:
-            return self.value
-        match = re.search(self.file_name, file_name)
-        if match is None:
-            return None
-        return match.group(1) if match.re.groups else match.group(0)
+        return self.value if self.file_name is None else matched(self.file_name, file_name)
+
+    def of_text(self, text: str | None) -> str | None:
+        """Return the value in a cell's text; the text itself, to be complained of, where the pattern fails."""
+        if text is None or self.pattern is None:
+            return text
+        return matched(self.pattern, text) or text
+
+
+class UnitPlace(Place):
+    """Where the org unit is, by its code or by its name."""
+
+    by: Literal["code", "name"] = "code"
+    """name: as the registry has it on the period's last day; a name that several units have is returned."""
+    within: Place | None = None
+    """by name: where its parent is, by code or name; else it is looked for below the sender, or everywhere."""
+
+    @model_validator(mode="after")
+    def _within_goes_with_a_name(self) -> Self:
+        if self.within and self.by != "name":
+            raise ValueError("within goes with by: name")
+        return self
+
+
+_PLACES = ("column", "cell", "label", "sheet", "file_name", "value", "manifest")
+_PERIOD_GROUPS = {"month": "-{:0>2}", "quarter": "-Q{}", "half": "-H{}"}
+
+
+def matched(pattern: str, text: str) -> str | None:
+    """Return what ``pattern`` finds in ``text``: the period of its named groups, its first group, or all of it."""
+    match = re.search(pattern, text)
+    if match is None:
+        return None
+    named = match.groupdict()
+    if named.get("year"):
+        return named["year"] + "".join(
+            form.format(named[group]) for group, form in _PERIOD_GROUPS.items() if named.get(group)
+        )
+    return match.group(1) if match.re.groups else match.group(0)
 
 
 class Sender(Place):
@@ -83,10 +140,9 @@ class Sender(Place):
         return self
 
 
-class Action(Strict):
-    """The column that says what a row is: one of two words, or a report of figures for anything else."""
+class Action(Place):
+    """What a row is, by one of two words; it is a report of figures for anything else."""
 
-    column: str
     nil: str | None = None
     """The word of a nil return: nothing happened, every flow is zero."""
     withdrawal: str | None = None
@@ -100,6 +156,8 @@ class Envelope(Strict):
     """A CSV file in the source's folder: file_name, received_at (ISO 8601 with offset), sender."""
     column: str | None = None
     """A column with each row's ISO 8601 time with offset."""
+    trusted: bool = True
+    """Otherwise what it says of senders counts, and a delivery is received when it lands."""
 
     @model_validator(mode="after")
     def _one_envelope(self) -> Self:
@@ -108,13 +166,31 @@ class Envelope(Strict):
         return self
 
 
+class Writing(Strict):
+    """How the figures of a column are written, and, in a form, where they stand beside their label."""
+
+    indicator: str
+    multiplier: str | None = None
+    """A word of printed.yml such as 万: figures are given in so many."""
+    cumulative: bool | None = None
+    """The figure is the year's so far; what lands is its growth over the periods before."""
+    right: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    down: Annotated[int, Field(ge=0, le=1_000)] | None = None
+
+
 class Carries(Strict):
     """What of a data set a source carries, and where."""
 
     sheet: str | None = None
-    """The workbook's sheet; the first one when not given."""
-    columns: tuple[str, ...] | dict[str, str] | None = None
+    """The workbook's sheet; the first visible one when not given."""
+    columns: tuple[str, ...] | dict[str, str | Writing] | None = None
     """Indicators (their headers are their names), or header to indicator, or all of the data set."""
+    multiplier: str | None = None
+    cumulative: bool = False
+    """Of every column that does not say otherwise and has a flow."""
+    right: int = Field(1, ge=0, le=1_000)
+    down: int = Field(0, ge=0, le=1_000)
+    """form: so far from a label stands its figure."""
 
 
 class Source(Strict):
@@ -129,10 +205,16 @@ class Source(Strict):
     kind: str
     connection: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$")
     """The id of the connection that says where the source is and lets us in; no secret stands in a contract."""
-    layout: Literal["row_per_unit", "row_per_indicator"]
-    header_row: int = Field(1, ge=1)
+    layout: Literal["row_per_unit", "row_per_indicator", "sheet_per_unit", "form"]
+    """sheet_per_unit: every sheet is laid out like row_per_indicator where 'indicator' is given, else like a form."""
+    header_row: int = Field(1, ge=1, le=1_000)
+    header_rows: int = Field(1, ge=1, le=10)
+    """How many rows the header has; a column's header is then the texts above one another: 调解/案件."""
+    decimal_mark: Literal[".", ","] = "."
+    thousands_mark: Literal["", ",", ".", " ", "'", "\u00a0", "\u202f"] = ""
+    """When not given, a figure with one is returned."""
     period: Place
-    unit: Place
+    unit: UnitPlace
     reporter: Literal["unit"] | Place = "unit"
     """The unit itself, or where the kind of the unit's office stands."""
     scope: Scope = "own"
@@ -141,7 +223,13 @@ class Source(Strict):
     action: Action | None = None
     envelope: Envelope | None = None
     ignore: tuple[str, ...] = ()
-    """Headers of columns that are there for people."""
+    """Headers of columns, or labels of a form, that are there for people."""
+    ignore_rows: str | None = None
+    """A pattern: rows whose first text it matches are there for people, such as totals and notes."""
+    left_out: Literal["keep", "withdraw"] = "keep"
+    """What becomes of a unit that a file sent again leaves out: it keeps what it had, or that is withdrawn."""
+    primary: bool = True
+    """Where another source gives the same submission, a primary one counts, whichever came later."""
     indicator: Column | None = None
     value: Column | None = None
     data_sets: dict[str, Carries] = Field(min_length=1)
@@ -159,12 +247,33 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _keys_fit_the_layout(self) -> Self:
-        long = self.layout == "row_per_indicator"
-        if long != (self.indicator is not None) or long != (self.value is not None):
-            raise ValueError("layout row_per_indicator and the keys 'indicator' and 'value' go together")
-        if long and self.action:
-            raise ValueError("layout row_per_indicator has no action: its rows are cells")
+        given = (self.indicator is not None, self.value is not None)
+        if given not in {(False, False), (True, True)}:
+            raise ValueError("the keys 'indicator' and 'value' go together")
+        if any(given) and self.layout not in ("row_per_indicator", "sheet_per_unit"):
+            raise ValueError("the keys 'indicator' and 'value' belong to layout row_per_indicator or sheet_per_unit")
+        if self.layout == "row_per_indicator" and not all(given):
+            raise ValueError("layout row_per_indicator has the keys 'indicator' and 'value'")
+        if self.long and self.action:
+            raise ValueError("a row per indicator has no action: its rows are cells")
+        if self.layout == "sheet_per_unit" and not self.unit.in_sheet:
+            raise ValueError("layout sheet_per_unit: the unit is in the sheet: give unit one of sheet, cell, label")
+        if self.is_form:
+            for key in ("unit", "period", "reporter", "action"):
+                if getattr(getattr(self, key), "column", None):
+                    raise ValueError(f"{key}: a form has no columns: give one of cell, label, sheet, file_name, value")
+        if self.thousands_mark == self.decimal_mark:
+            raise ValueError("decimal_mark and thousands_mark are the same")
         return self
+
+    @field_validator("ignore_rows")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        return pattern
 
     @model_validator(mode="after")
     def _the_envelope_fits(self) -> Self:
@@ -185,10 +294,33 @@ class Source(Strict):
         return self
 
     @property
+    def long(self) -> bool:
+        """Whether each figure has a row of its own."""
+        return self.indicator is not None
+
+    @property
+    def is_form(self) -> bool:
+        """Whether figures stand beside labels."""
+        return self.layout == "form" or (self.layout == "sheet_per_unit" and not self.long)
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Where it is said what a row is about, by role; what is not listed no row says."""
+        given = {
+            "_unit": self.unit,
+            "_parent": self.unit.within,
+            "_period": self.period,
+            "_office": self.reporter,
+            "_action": self.action,
+        }
+        return {role: place for role, place in given.items() if isinstance(place, Place)}
+
+    @property
     def role_columns(self) -> dict[str, str]:
         """The columns that say what a row is about: role to header, normalised."""
         places = {
             "_unit": self.unit.column,
+            "_parent": self.unit.within.column if self.unit.within else None,
             "_period": self.period.column,
             "_office": self.reporter.column if isinstance(self.reporter, Place) else None,
             "_action": self.action.column if self.action else None,
@@ -221,7 +353,33 @@ class Carried:
     data_set: DataSet
     sheet: str | None
     columns: dict[str, str]
-    """Header, normalised, to indicator; with a row per indicator, what is written for it to indicator."""
+    """Header or label, normalised, to indicator; with a row per indicator, what is written for it to indicator."""
+    writing: dict[str, Writing] = field(default_factory=dict)
+    """By indicator, every key filled in."""
+
+    def offset(self, name: str) -> tuple[int, int]:
+        """Return how far below and to the right of its label the figure of an indicator stands."""
+        writing = self.writing[name]
+        return writing.down or 0, writing.right or 0
+
+    @property
+    def cumulative(self) -> list[str]:
+        """The indicators whose figures come as the year's so far."""
+        return [name for name, writing in self.writing.items() if writing.cumulative]
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of ``sources/<source>.yml``, of every kind. A source's name is its file's."""
+    from plumbline.collect.kinds import contract_of, kinds
+
+    contracts: Any = functools.reduce(operator.or_, map(contract_of, kinds()))
+    of_a_kind: Any = Annotated[contracts, Field(discriminator="kind")]
+    schema = TypeAdapter(of_a_kind).json_schema()
+    for contract in schema["$defs"].values():
+        if "source" in contract["properties"]:
+            del contract["properties"]["source"]
+            contract["required"].remove("source")
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def normalised(header: str) -> str:
@@ -273,39 +431,63 @@ def carried_data_sets(source: Source, domain: Domain) -> list[Carried]:
         if data_set_id not in domain.data_sets:
             raise StopTheRun(f"{key}: there is no such data set; there are: {', '.join(domain.data_sets)}")
         data_set = domain.data_sets[data_set_id]
-        columns = _columns(source, data_set, carries, key)
+        columns, writing = _columns(source, data_set, carries, key)
         for header in columns:
-            sheet = None if source.layout == "row_per_indicator" else carries.sheet
+            sheet = None if source.long else carries.sheet
             other = taken.get((None, header)) or taken.get((sheet, header))
             if other:
                 raise StopTheRun(f"{key}.columns: the header {header!r} already stands for {other}")
             taken[sheet, header] = f"{data_set_id}.{columns[header]}"
-        carried.append(Carried(data_set, carries.sheet, columns))
+        carried.append(Carried(data_set, carries.sheet, columns, writing))
     return carried
 
 
-def _columns(source: Source, data_set: DataSet, carries: Carries, key: str) -> dict[str, str]:
-    """Return header to indicator; the columns that a contract does not spell out are the data set's."""
+def _columns(
+    source: Source, data_set: DataSet, carries: Carries, key: str
+) -> tuple[dict[str, str], dict[str, Writing]]:
+    """Return header to indicator, and how each is written; columns that are not spelt out are the data set's."""
     given = carries.columns
-    reportable = tuple(
-        name
-        for name, indicator in data_set.indicators.items()
-        if indicator.kind != "registry" or (source.scope == "total" and source.layout == "row_per_indicator")
-    )
-    if given is None and source.layout == "row_per_indicator":
-        return {f"{data_set.data_set}.{name}": name for name in reportable}
     if given is None:
-        given = reportable
-    for name in given.values() if isinstance(given, dict) else given:
-        if name not in data_set.indicators:
-            known = ", ".join(data_set.indicators)
-            raise StopTheRun(f"{key}.columns: the data set has no indicator {name!r}; it has: {known}")
-        if data_set.indicators[name].kind == "registry" and source.scope == "own":
-            raise StopTheRun(f"{key}.columns: {name} is counted from the registry and cannot be reported")
-    pairs = (
-        list(given.items()) if isinstance(given, dict) else [(data_set.indicators[name].name, name) for name in given]
-    )
-    columns = {normalised(header): name for header, name in pairs}
-    if len(columns) != len(pairs) or len(set(columns.values())) != len(pairs):
+        names = [
+            name
+            for name, indicator in data_set.indicators.items()
+            if indicator.kind != "registry" or (source.scope == "total" and source.long)
+        ]
+        given = {f"{data_set.data_set}.{name}": name for name in names} if source.long else tuple(names)
+    if not isinstance(given, dict):
+        # A name that the data set does not have is complained of below.
+        given = {data_set.indicators[name].name if name in data_set.indicators else name: name for name in given}
+    written = [its if isinstance(its, Writing) else Writing(indicator=its) for its in given.values()]
+    for its in written:
+        _check_writing(source, data_set, its, key)
+    columns = {normalised(header): its.indicator for header, its in zip(given, written, strict=True)}
+    listed = len(carries.columns) if carries.columns is not None else len(given)
+    if not len(columns) == len(set(columns.values())) == listed:
         raise StopTheRun(f"{key}.columns: a header or an indicator is given twice")
-    return columns
+    return columns, {its.indicator: _filled(its, carries, data_set) for its in written}
+
+
+def _check_writing(source: Source, data_set: DataSet, its: Writing, key: str) -> None:
+    name = its.indicator
+    if name not in data_set.indicators:
+        known = ", ".join(data_set.indicators)
+        raise StopTheRun(f"{key}.columns: the data set has no indicator {name!r}; it has: {known}")
+    indicator = data_set.indicators[name]
+    if indicator.kind == "registry" and source.scope == "own":
+        raise StopTheRun(f"{key}.columns: {name} is counted from the registry and cannot be reported")
+    if its.cumulative and (indicator.kind != "flow" or source.scope == "total"):
+        raise StopTheRun(f"{key}.columns: {name} cannot be cumulative: only a flow of an own account can")
+    if not source.is_form and (its.right is not None or its.down is not None):
+        raise StopTheRun(f"{key}.columns: {name}: right and down belong to a form")
+
+
+def _filled(its: Writing, carries: Carries, data_set: DataSet) -> Writing:
+    """Return ``its`` with what the data set's keys say where it says nothing."""
+    flow = data_set.indicators[its.indicator].kind == "flow"
+    return Writing(
+        indicator=its.indicator,
+        multiplier=its.multiplier or carries.multiplier,
+        cumulative=carries.cumulative and flow if its.cumulative is None else its.cumulative,
+        right=carries.right if its.right is None else its.right,
+        down=carries.down if its.down is None else its.down,
+    )

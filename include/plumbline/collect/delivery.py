@@ -6,9 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
+
+Column: TypeAlias = pa.Array | list[Any]
+"""A column's cells: text, null where empty; or what a workbook's reader gave, empty text where empty."""
 
 Format = Literal["csv", "tsv", "xlsx", "xls", "json", "jsonl", "parquet"]
 
@@ -29,17 +32,19 @@ class Problem:
 class RawTable:
     """A sheet, or a file that is one table: text, in columns, as it came.
 
-    ``header`` has the header row's texts; ``columns`` what stands below, one array of text a column
-    (null = empty); ``row_numbers`` each row's number in the sheet or file, from 1. ``contents`` is there
-    when rows are told apart by their own content and not by the file's: a hash for each row.
+    ``header`` has the header's texts; ``columns`` what stands below; ``row_numbers`` each row's number in the
+    sheet or file, from 1. ``top`` has the rows above the header, all rows where there is no header: texts, from
+    row 1 and column A. ``contents`` is there when rows are told apart by their own content and not by the file's:
+    a hash for each row.
     """
 
     sheet: str | None
     header: list[str | None]
-    columns: list[pa.Array]
+    columns: list[Column]
     row_numbers: pa.Array
     contents: pa.Array | None = None
     problems: tuple[Problem, ...] = ()
+    top: list[list[str | None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Delivery:
     sender: str | None = None
     table: RawTable | None = None
     problems: tuple[Problem, ...] = field(default=())
+    replayed: bool = False
+    """Whether it landed before, was returned, and is tried again."""
     bookmark: str | None = None
 
     @cached_property

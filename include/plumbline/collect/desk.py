@@ -14,6 +14,7 @@ from plumbline.domain import Domain
 from plumbline.printed import PrintedWords
 from plumbline.registry import read_offices, read_org_units
 from plumbline.rules import Rules
+from plumbline.settings import Settings
 
 
 class Desk:
@@ -25,6 +26,7 @@ class Desk:
 
     def __init__(
         self,
+        settings: Settings,
         domain: Domain,
         source: Source,
         carried: list[Carried],
@@ -32,6 +34,7 @@ class Desk:
         messages: Messages,
         printed_words: PrintedWords,
     ) -> None:
+        self.settings = settings
         self.domain, self.source, self.carried = domain, source, carried
         self.rules, self.messages, self.printed_words = rules, messages, printed_words
         kinds = domain.file.reporter_kinds

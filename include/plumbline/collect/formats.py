@@ -11,25 +11,20 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-import openpyxl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
-import xlrd
 from openpyxl.utils import get_column_letter
-from python_calamine import CalamineError, CalamineWorkbook
-from xlrd.biffh import XLRDError
 
-from plumbline.collect.delivery import Format, Problem, RawTable
-
-OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
-"""What an .xls file begins with, whatever its ending says."""
+from plumbline.collect.contract import Source
+from plumbline.collect.delivery import Column, Format, Problem, RawTable
 
 LONGEST_NUMBER = 30
 """Digits; ``1e999999`` in 8 bytes would be a million of them."""
@@ -40,23 +35,25 @@ class UnreadableError(Exception):
 
 
 def read_tables(
-    content: bytes, file_format: Format, header_row: int, wanted: Collection[str]
+    content: bytes, file_format: Format, source: Source, wanted: Collection[str]
 ) -> dict[str | None, RawTable | None]:
     """Return a file's tables by sheet (None for a file that is one table).
 
-    Of a workbook the ``wanted`` sheets are read, or the first one when none is named; the value of
-    others is None. Raises UnreadableError.
+    Of a workbook the ``wanted`` sheets are read, or the first visible one when none is named, or every one
+    where each is a unit's; the value of others is None. Raises UnreadableError.
     """
     match file_format:
         case "csv":
-            return {None: read_csv(content, header_row)}
+            return {None: read_csv(content, source)}
         case "tsv":
-            return {None: read_csv(content, header_row, delimiter="\t")}
+            return {None: read_csv(content, source, delimiter="\t")}
         case "json" | "jsonl" | "parquet":
             from plumbline.collect.documents import read_document
 
             return {None: read_document(content, file_format)}
-    return _read_workbook(content, header_row, wanted)
+    from plumbline.collect.workbook import read_workbook
+
+    return read_workbook(content, source, wanted)
 
 
 def cell_text(cell: Any) -> str | None:
@@ -79,6 +76,35 @@ def cell_text(cell: Any) -> str | None:
     return str(cell)
 
 
+def texts(columns: Iterable[Column]) -> pa.Array:
+    """Return the cells of columns below one another as one array of text."""
+    arrays: list[pa.Array] = []
+    cells: list[Any] = []
+    for column in columns:
+        if isinstance(column, list):
+            cells += column
+        else:
+            if cells:
+                arrays.append(_texts_of_cells(cells))
+                cells = []
+            arrays.append(column)
+    if cells or not arrays:
+        arrays.append(_texts_of_cells(cells))
+    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+
+
+def _texts_of_cells(cells: list[Any]) -> pa.Array:
+    """Return cells as text; those of a column are mostly of one type, which is converted at once."""
+    types = set(map(type, cells))
+    if types <= {str}:
+        return pc.if_else(pc.equal(found := pa.array(cells, pa.string()), ""), pa.scalar(None, pa.string()), found)
+    if types <= {float, str} and all(cell == "" for cell in cells if type(cell) is str):
+        numbers = pa.array([None if type(cell) is str else cell for cell in cells], pa.float64())
+        if pc.all(pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), 1e15))).as_py() is not False:
+            return numbers.cast(pa.int64()).cast(pa.string())
+    return pa.array([cell_text(cell) for cell in cells], pa.string())
+
+
 def shortest(number: Decimal) -> str:
     """Return a number's shortest digits; one that would need very many of them as it is written."""
     if not number.is_finite() or abs(number.adjusted()) > LONGEST_NUMBER:
@@ -86,80 +112,48 @@ def shortest(number: Decimal) -> str:
     return f"{number.normalize():f}" if number else "0"
 
 
-def table_of_rows(sheet: str | None, rows: list[list[Any]], header_row: int) -> RawTable:
-    """Return rows of cells, the first of which is row 1, as a table; ``header_row`` is its header."""
-    header = [cell_text(cell) for cell in rows[header_row - 1]] if len(rows) >= header_row else []
-    columns = [
-        pa.array([cell_text(cell) for cell in column], pa.string()) for column in zip(*rows[header_row:], strict=True)
-    ] or [pa.array([], pa.string()) for _ in header]
-    row_numbers = pa.array(range(header_row + 1, max(len(rows), header_row) + 1), pa.int32())
-    return RawTable(sheet, header, columns, row_numbers)
+def table_of_rows(
+    sheet: str | None, rows: list[list[Any]], source: Source, merged: Sequence[tuple[Any, Any]] = ()
+) -> RawTable:
+    """Return rows of cells, the first of which is row 1, as a table. ``merged`` has ranges of cells, from 0."""
+    if source.is_form:
+        return RawTable(sheet, [], [], pa.array([], pa.int32()), top=[[*map(cell_text, row)] for row in rows])
+    first, last = source.header_row - 1, source.header_row - 1 + source.header_rows
+    top = [[cell_text(cell) for cell in row] for row in rows[:last]]
+    for (row, left), (end, right) in merged:
+        # Of merged cells only the first has the text; it is every one's as far as headers go.
+        for under in range(row, min(end + 1, len(top)) if row >= first else row):
+            for position in range(left, min(right + 1, len(top[under]))):
+                top[under][position] = top[row][left]
+    columns: list[Column] = [list(column) for column in zip(*rows[last:], strict=True)]
+    header = _header(top[first:last])
+    row_numbers = pa.array(range(last + 1, max(len(rows), last) + 1), pa.int32())
+    return RawTable(sheet, header, columns or [[] for _ in header], row_numbers, top=top[:first])
 
 
-def _read_workbook(content: bytes, header_row: int, wanted: Collection[str]) -> dict[str | None, RawTable | None]:
-    try:
-        with CalamineWorkbook.from_filelike(io.BytesIO(content)) as workbook:
-            names = workbook.sheet_names
-            chosen = set(wanted) or set(names[:1])
-            rows = {
-                name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
-                for name in names
-                if name in chosen
-            }
-            if content.startswith(OLD_WORKBOOK):
-                _put_error_values(content, rows)
-            elif rows and _has_error_values(content):
-                rows = _rows_with_error_values(content, rows)
-    except (CalamineError, XLRDError, zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
-        raise UnreadableError(str(error)) from error
-    return {name: table_of_rows(name, rows[name], header_row) if name in rows else None for name in names}
+def _header(lines: list[list[str | None]]) -> list[str | None]:
+    """Return each column's header: the texts above one another, without those repeated by a merged cell."""
+    header: list[str | None] = []
+    for column in zip_longest(*lines):
+        levels = dict.fromkeys(text for text in column if text)
+        header.append("/".join(levels) or None)
+    return header
 
 
-def _has_error_values(content: bytes) -> bool:
-    """Say whether a cell holds an error value such as #REF!, which calamine would give as empty."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return any(
-            b't="e"' in archive.read(name)
-            for name in archive.namelist()
-            if name.startswith("xl/worksheets/") and name.endswith(".xml")
-        )
-
-
-def _rows_with_error_values(content: bytes, rows: dict[str, list[list[Any]]]) -> dict[str, list[list[Any]]]:
-    """Return ``rows`` with the names of error values in their empty cells."""
-    workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-    for name, sheet in rows.items():
-        for cells in workbook[name].iter_rows():
-            for cell in cells:
-                if cell.data_type == "e" and cell.row and cell.column:
-                    sheet[cell.row - 1][cell.column - 1] = cell.value
-    workbook.close()
-    return rows
-
-
-def _put_error_values(content: bytes, rows: dict[str, list[list[Any]]]) -> None:
-    """Put the names of error values, which calamine gives as empty, into the ``rows`` of an old workbook."""
-    with xlrd.open_workbook(file_contents=content, on_demand=True, logfile=io.StringIO()) as workbook:
-        for name, sheet in rows.items():
-            page = workbook.sheet_by_name(name)
-            for row in range(page.nrows):
-                for column, kind in enumerate(page.row_types(row)):
-                    if kind == xlrd.XL_CELL_ERROR:
-                        sheet[row][column] = xlrd.error_text_from_code[int(page.cell_value(row, column))]
-
-
-def read_csv(content: bytes, header_row: int, delimiter: str = ",") -> RawTable:
+def read_csv(content: bytes, source: Source, delimiter: str = ",") -> RawTable:
     """Return a CSV file in UTF-8 (with or without a byte order mark) as a table.
 
     The rows up to the header are lines. A row with more or fewer cells than the header is left out and
     becomes a problem of the table. Raises UnreadableError.
     """
+    if source.is_form:
+        rows = _lines(content.splitlines(), delimiter)
+        width = max(map(len, rows), default=0)
+        return table_of_rows(None, [row + [None] * (width - len(row)) for row in rows], source)
+    last = source.header_row - 1 + source.header_rows
     lines = io.BytesIO(content)
-    top = [lines.readline() for _ in range(header_row)]
-    try:
-        header = next(csv.reader([top[-1].decode("utf-8-sig").rstrip("\r\n")], delimiter=delimiter), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableError(str(error)) from error
+    top = _lines([lines.readline() for _ in range(last)], delimiter)
+    header = _header(top[source.header_row - 1 :])
     try:
         table, ragged = _read_rows(content, lines.tell(), len(header), delimiter)
     except pa.ArrowInvalid as error:
@@ -168,18 +162,28 @@ def read_csv(content: bytes, header_row: int, delimiter: str = ",") -> RawTable:
     numbers = np.setdiff1d(numbers, [row.number for row in ragged], assume_unique=True)
     return RawTable(
         sheet=None,
-        header=[text or None for text in header],
+        header=header,
         columns=[column.combine_chunks() for column in table.columns],
-        row_numbers=pa.array(header_row + numbers, pa.int32()),
+        row_numbers=pa.array(last + numbers, pa.int32()),
         problems=tuple(
             Problem(
                 "ragged_row",
                 {"cells": str(row.actual_columns), "headers": str(row.expected_columns)},
-                cell=f"A{header_row + row.number}",
+                cell=f"A{last + row.number}",
             )
             for row in ragged
         ),
+        top=top[: source.header_row - 1],
     )
+
+
+def _lines(lines: list[bytes], delimiter: str) -> list[list[str | None]]:
+    """Return the cells of single lines of CSV, None where empty."""
+    try:
+        texts = [line.decode("utf-8" if number else "utf-8-sig").rstrip("\r\n") for number, line in enumerate(lines)]
+        return [[text or None for text in next(csv.reader([line], delimiter=delimiter), [])] for line in texts]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableError(str(error)) from error
 
 
 def _read_rows(content: bytes, start: int, width: int, delimiter: str) -> tuple[pa.Table, list[Any]]:

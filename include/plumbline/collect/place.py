@@ -8,14 +8,18 @@ right is not for us to guess.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from plumbline.collect.contract import Carried
 from plumbline.collect.desk import Desk, literal, literals, quoted
 from plumbline.collect.envelope import parse_time
 from plumbline.collect.landing import TIME
+from plumbline.collect.returned import accepted_before
 from plumbline.domain import Applicability, DataSet
 from plumbline.errors import StopTheRun
 from plumbline.period import Period
@@ -24,29 +28,41 @@ NOT_DUE = ("not_a_reporter", "wrong_period_type", "not_collected")
 """Problems of a row whose reporter owes nothing of the data set."""
 
 
-def place_rows(desk: Desk, item: Carried, rows: pa.Table, table: str) -> None:
-    """Make ``table`` of ``rows`` (as ``layout.py`` lays them out, with ``_row``), with more columns:
+def place_rows(desk: Desk, item: Carried, rows: pa.Table) -> pa.Table:
+    """Return what each of ``rows`` (as ``layout.py`` lays them out) is about, in their order:
 
-        _of, _starts_on, _ends_on …    the period
+        _row, _delivery, _sheet, _row_number
+        _of, _starts_on, _ends_on      the period
+        _unit, _written                the unit's code, and the unit as written
         _kind, _reporter               the reporter
         _does                          report, nil or withdrawal
         _owes_<group>                  whether the reporter owes the indicators of the group
         _problem                       the code of why the row is returned, or null
+        _places                        what a problem needs to name: other rows, or units
         _made_out                      whether reporter and period are known, so that it is a submission
         _is_given_again                whether an earlier row is the same submission
-        _submission_id, _received_at, _known_from, and what the delivery says
+        _submission_id, _received_at
 
+    Rows without a cell of this data set are left out, if they are claims or share a sheet with other data sets.
     Raises StopTheRun when the contract lacks an indicator that a row's reporter owes.
     """
-    desk.con.register("raw", rows)
+    keys = [name for name in rows.column_names if name.startswith("_") and name != "_rows"]
+    desk.con.register("raw", rows.select(keys))
     _give_periods(desk)
     _give_times(desk)
     _give_roots(desk, item.data_set)
-    desk.con.execute(f"create or replace temp table {table} as {_placed_sql(desk, item.data_set)}")
-    _drop_rows_that_say_nothing(desk, item, table)
-    _mark_rows_given_twice(desk, table)
+    _give_names(desk)
+    placed = desk.ask(_placed_sql(desk, item.data_set)).combine_chunks()
+    numbers = placed["_row"].to_numpy()
+    if np.any(numbers[1:] < numbers[:-1]):
+        placed = placed.take(pa.array(np.argsort(numbers)))
+    placed = _drop_rows_that_say_nothing(desk, item, rows, placed)
+    placed = _name_what_is_unknown(desk, placed)
+    placed = _drop_rows_accepted_before(desk, item, placed)
+    placed = _mark_rows_given_twice(placed)
     if desk.source.scope == "own":
-        _stop_if_the_contract_is_incomplete(desk, item, table)
+        _stop_if_the_contract_is_incomplete(desk, item, placed)
+    return placed
 
 
 def _give_periods(desk: Desk) -> None:
@@ -114,59 +130,136 @@ def _give_roots(desk: Desk, data_set: DataSet) -> None:
     )
 
 
+def _give_names(desk: Desk) -> None:
+    """Give SQL the table named: for units given by name, the codes of those that have it in that place then.
+
+    The place is the parent, where the contract says where it stands, else all that lies below the sender.
+    """
+    unit = desk.source.unit
+    if unit.by != "name":
+        return
+    below_sender = ""
+    if desk.source.sender and not unit.within:
+        below_sender = "join unit_roots on unit_roots.org_unit_code = org_unit.org_unit_code and on_day = on_the_day"
+    desk.con.execute(
+        f"""
+        create or replace temp table named as
+        with asked as (
+            select distinct _unit as unit_name, _parent as parent_text, sender as by_sender, _ends_on as on_the_day
+            from raw
+            join delivery on delivery.number = _delivery
+            join written_period on _of = _period
+            where _unit is not null
+        )
+        select asked.*, list(org_unit.org_unit_code order by org_unit.org_unit_code) as codes,
+            string_agg(
+                org_unit.org_unit_name || ' (' || org_unit.org_unit_code || coalesce(', ' || parent.org_unit_name, '')
+                    || ')', '; ' order by org_unit.org_unit_code
+            ) as candidates
+        from asked
+        join org_unit
+            on {_NAME_SQL.format(name="org_unit.org_unit_name")} = {_NAME_SQL.format(name="unit_name")}
+            and {_valid_sql("org_unit", "on_the_day")}
+        left join org_unit as parent on parent.org_unit_code = org_unit.parent_code and {
+            _valid_sql("parent", "on_the_day")
+        }
+        {
+            "join unit_roots on unit_roots.org_unit_code = org_unit.org_unit_code and on_day = on_the_day"
+            if below_sender
+            else ""
+        }
+        where {"list_contains(unit_roots.roots, by_sender)" if below_sender else "org_unit.in_scope"}
+        {
+            f"and (parent.org_unit_code = parent_text or {_NAME_SQL.format(name='parent.org_unit_name')} = "
+            f"{_NAME_SQL.format(name='parent_text')})"
+            if unit.within
+            else ""
+        }
+        group by all
+        """
+    )
+
+
+_NAME_SQL = "regexp_replace({name}, '\\s', '', 'g')"
+
+
+def _valid_sql(table: str, day: str = "_ends_on") -> str:
+    """Return the condition that a row of the registry holds on a day, by default the period's last."""
+    return f"{table}.valid_from <= {day} and ({table}.valid_to is null or {day} < {table}.valid_to)"
+
+
 def _placed_sql(desk: Desk, data_set: DataSet) -> str:
-    """Return the query for the rows with what they are about."""
+    """Return the query for what the rows are about."""
     source = desk.source
+    action = source.action
     does = "".join(
-        f"when _action = {literal(word)} then '{action}' "
-        for action, word in (source.action.model_dump(exclude={"column"}) if source.action else {}).items()
+        f"when _action = {literal(word)} then '{what}' "
+        for what, word in (("nil", action and action.nil), ("withdrawal", action and action.withdrawal))
         if word
     )
-    office = source.reporter != "unit"
+    office, named = source.reporter != "unit", source.unit.by == "name"
+    by_name = "case when len(named.codes) = 1 then named.codes[1] when _unit is null then null else _unit end"
     owed = "".join(f", {_owes_sql(owed)} as {_owes(name)}" for name, owed in data_set.groups.items())
+    groups = "".join(f", {_owes(name)}" for name in data_set.groups)
+    roots = source.sender is not None or any(owed.within for owed in data_set.groups.values())
     return f"""
-        with about as (
+        with written as (
             select
-                raw.*,
+                raw.* exclude (_unit),
+                _unit as _written,
+                {by_name if named else "_unit"} as _unit,
+                {"len(named.codes)" if named else "1"} as _candidates,
+                {"named.candidates" if named else "null::varchar"} as _places,
                 delivery.delivery_id as _delivery_id,
-                delivery.source as _source,
-                delivery.file_name as _file_name,
                 delivery.sender as _sender,
-                delivery.landed_at as _landed_at,
-                delivery.last_release as _last_release,
                 coalesce(moment.received_at, delivery.received_at) as _received_at,
                 _received is not null and moment.received_at is null as _time_is_wrong,
                 {f"case {does} else 'report' end" if does else "'report'"} as _does,
-                written_period.*,
-                org_unit.org_unit_code is not null as _unit_is_there,
-                org_unit.in_scope as _in_scope,
-                org_unit.unit_type as _unit_type,
-                coalesce(unit_roots.roots, []) as _roots,
-                {"office_kind.kind" if office else "unit_kind.kind"} as _kind,
-                {"_unit || ':' || office_kind.kind" if office else "_unit"} as _reporter
+                written_period.*
             from raw
             join delivery on delivery.number = _delivery
             left join written_period on _of = _period
             left join moment on moment.written = _received
-            left join org_unit
-                on org_unit.org_unit_code = _unit
-                and org_unit.valid_from <= _ends_on
-                and (org_unit.valid_to is null or _ends_on < org_unit.valid_to)
-            left join unit_roots on unit_roots.org_unit_code = _unit and unit_roots.on_day = _ends_on
-            left join unit_kind on unit_kind.level = org_unit.level
-            left join office_kind on office_kind.written = _office
+            {
+        '''left join named
+                on unit_name = _unit and parent_text is not distinct from _parent
+                and by_sender is not distinct from delivery.sender and on_the_day = _ends_on
+            '''
+        if named
+        else ""
+    }
+        ), about as (
+            select
+                written.*,
+                org_unit.org_unit_code is not null{" and _candidates = 1" if named else ""} as _unit_is_there,
+                org_unit.in_scope as _in_scope,
+                org_unit.unit_type as _unit_type,
+                {"coalesce(unit_roots.roots, [])" if roots else "[]::varchar[]"} as _roots,
+                {"office_kind.kind" if office else "unit_kind.kind"} as _kind,
+                {"_unit || ':' || office_kind.kind" if office else "_unit"} as _reporter
+            from written
+            left join org_unit on org_unit.org_unit_code = _unit and {_valid_sql("org_unit")}
+            {
+        "left join unit_roots on unit_roots.org_unit_code = _unit and unit_roots.on_day = _ends_on" if roots else ""
+    }
+            {
+        "left join office_kind on office_kind.written = _office"
+        if office
+        else "left join unit_kind on unit_kind.level = org_unit.level"
+    }
         ), owing as (
             select *{owed} from about
         )
         select
-            *,
+            _row, _delivery, _sheet, _row_number, _content, _of, _period, _starts_on, _ends_on, _unit, _written,
+            _office, _received, _sender, _kind, _reporter, _does, _received_at{groups},
             case {_problem_sql(desk, data_set)} end as _problem,
-            null::varchar as _places,
-            false as _is_given_again,
+            _places,
             coalesce(_of is not null and _unit_is_there and _kind is not null, false) as _made_out,
-            left(sha256(concat_ws('|', _source, _file_name, _received_at::varchar, _content,
-                '{data_set.data_set}', _reporter, _of, '{source.scope}')), 16) as _submission_id,
-            case when _received_at < _last_release then _landed_at else _received_at end as _known_from
+            left(md5(concat_ws('|', _delivery_id, _content, '{data_set.data_set}', _reporter, _of, '{
+        source.scope
+    }')), 16)
+                as _submission_id
         from owing
     """
 
@@ -192,14 +285,14 @@ def _owes_sql(owed: Applicability) -> str:
 
 def _problem_sql(desk: Desk, data_set: DataSet) -> str:
     """Return the cases in which a row is no submission that is due; the first that holds counts."""
-    source = desk.source
+    source, named = desk.source, desk.source.unit.by == "name"
     cases = {
         "_unit is null": "blank_unit",
         "_period is null": "blank_period",
         "_of is null": "unreadable_period",
         "not _is_open": "period_not_open",
         "_time_is_wrong": "unreadable_time",
-        "not _unit_is_there and _unit in (select org_unit_code from org_unit)": "unit_not_valid_then",
+        **({"_candidates > 1": "ambiguous_unit", "_candidates is null": "unknown_unit_name"} if named else {}),
         "not _unit_is_there": "unknown_unit",
         "not _in_scope": "unit_out_of_scope",
     }
@@ -225,41 +318,76 @@ def _problem_sql(desk: Desk, data_set: DataSet) -> str:
     return " ".join(f"when {condition} then '{problem}'" for condition, problem in cases.items())
 
 
-def _drop_rows_that_say_nothing(desk: Desk, item: Carried, table: str) -> None:
-    """Drop rows without a cell of this data set, if they are claims or share a sheet with other data sets."""
-    no_cell = " and ".join(f"{quoted(name)} is null" for name in item.columns.values())
-    if desk.source.scope == "total":
-        desk.con.execute(f"delete from {table} where _does = 'report' and {no_cell}")
-    elif sum(other.sheet == item.sheet for other in desk.carried) > 1:
-        desk.con.execute(f"delete from {table} where _problem in ({literals(NOT_DUE)}) and {no_cell}")
+def _drop_rows_that_say_nothing(desk: Desk, item: Carried, rows: pa.Table, placed: pa.Table) -> pa.Table:
+    """Leave out the rows without a cell of this data set, if they are claims or share a sheet with other data sets."""
+    claims = desk.source.scope == "total"
+    if not claims and sum(other.sheet == item.sheet for other in desk.carried) == 1:
+        return placed
+    cells = [rows[name] for name in item.columns.values()]
+    if not all(column.null_count for column in cells):
+        return placed
+    empty = pc.invert(functools.reduce(pc.or_, (column.is_valid() for column in cells))).take(placed["_row"])
+    does_nothing = pc.equal(placed["_does"], "report") if claims else pc.is_in(placed["_problem"], pa.array(NOT_DUE))
+    return placed.filter(pc.invert(pc.and_(empty, does_nothing)))
 
 
-def _mark_rows_given_twice(desk: Desk, table: str) -> None:
+def _name_what_is_unknown(desk: Desk, placed: pa.Table) -> pa.Table:
+    """Tell the units that were or will be there from those that never are."""
+    unknown = pc.equal(placed["_problem"], "unknown_unit").fill_null(False)
+    if not pc.any(unknown).as_py():
+        return placed
+    desk.con.register("unknown_unit", pa.table({"code": placed["_unit"].filter(unknown).unique()}))
+    known = desk.ask("select code from unknown_unit where code in (select org_unit_code from org_unit)")["code"]
+    passed = pc.and_(unknown, pc.is_in(placed["_unit"], known.combine_chunks()))
+    problems = pc.if_else(passed, "unit_not_valid_then", placed["_problem"])
+    return placed.set_column(placed.schema.get_field_index("_problem"), "_problem", problems)
+
+
+def _drop_rows_accepted_before(desk: Desk, item: Carried, placed: pa.Table) -> pa.Table:
+    """Leave out what of a delivery that is checked again was accepted the first time."""
+    if not desk.con.execute("select 1 from delivery where replayed limit 1").fetchall():
+        return placed
+    contents = desk.con.execute("select distinct content_sha256 from delivery").fetchall()
+    desk.con.register("accepted_before", accepted_before(desk.settings, {content for (content,) in contents}))
+    desk.con.register("placed_again", placed.select(["_row", "_delivery", "_reporter", "_of", "_made_out"]))
+    done = desk.ask(
+        f"""
+        select _row from placed_again
+        join delivery on delivery.number = _delivery
+        join accepted_before on accepted_before.content_sha256 = delivery.content_sha256
+            and accepted_before.file_name = delivery.file_name and reporter = _reporter and period = _of
+        where _made_out and data_set = {literal(item.data_set.data_set)} and scope = '{desk.source.scope}'
+        """
+    )
+    return placed.filter(pc.invert(pc.is_in(placed["_row"], done["_row"].combine_chunks())))
+
+
+def _mark_rows_given_twice(placed: pa.Table) -> pa.Table:
     """Mark the rows of one reporter and period in a delivery; ``_places`` says where they stand."""
-    desk.con.execute(
-        f"""
-        create or replace temp table twice as
-        with key as (
-            select _delivery, _reporter, _of, min(_row) as first_row
-            from {table} where _made_out group by all having count(*) > 1
-        )
-        select _row, first_row,
-            string_agg(_row_number, ', ' order by _row_number)
-                over (partition by _delivery, _reporter, _of) as places
-        from {table} join key using (_delivery, _reporter, _of)
-        """
-    )
-    desk.con.execute(
-        f"""
-        update {table} as placed
-        set _problem = coalesce(_problem, 'duplicate_row'), _places = places,
-            _is_given_again = placed._row > first_row
-        from twice where placed._row = twice._row
-        """
-    )
+    made_out = placed["_submission_id"].filter(placed["_made_out"])
+    again = np.zeros(len(placed), bool)
+    if pc.count_distinct(made_out).as_py() < len(made_out):
+        counted = made_out.value_counts()
+        several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+        twice = pc.and_(pc.is_in(placed["_submission_id"], several), placed["_made_out"])
+        rows: dict[str, list[int]] = {}
+        numbers = np.flatnonzero(twice)
+        some = placed.take(pa.array(numbers))
+        for number, identity in zip(numbers.tolist(), some["_submission_id"].to_pylist(), strict=True):
+            rows.setdefault(identity, []).append(number)
+        problems, places = placed["_problem"].to_pylist(), placed["_places"].to_pylist()
+        stand = placed["_row_number"].to_numpy()
+        for same in rows.values():
+            again[same[1:]] = True
+            for number in same:
+                problems[number] = problems[number] or "duplicate_row"
+                places[number] = ", ".join(str(stand[other]) for other in same)
+        for name, values in (("_problem", problems), ("_places", places)):
+            placed = placed.set_column(placed.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    return placed.append_column("_is_given_again", pa.array(again))
 
 
-def _stop_if_the_contract_is_incomplete(desk: Desk, item: Carried, table: str) -> None:
+def _stop_if_the_contract_is_incomplete(desk: Desk, item: Carried, placed: pa.Table) -> None:
     """Stop when a row owes an indicator that the contract does not carry: it could never be complete."""
     data_set = item.data_set
     for group in data_set.groups:
@@ -270,11 +398,10 @@ def _stop_if_the_contract_is_incomplete(desk: Desk, item: Carried, table: str) -
         ]
         if not lacking:
             continue
-        owing = desk.con.execute(
-            f"select _reporter from {table} where {_owes(group)} and _problem is null and _does = 'report' limit 1"
-        ).fetchall()
-        if owing:
+        reports = pc.and_(placed["_problem"].is_null(), pc.equal(placed["_does"], "report"))
+        owing = placed["_reporter"].filter(pc.and_(placed[f"_owes_{group}"], reports))
+        if len(owing):
             path = desk.domain.folder / "sources" / f"{desk.source.source}.yml"
             raise StopTheRun(
-                f"{path}: data_sets.{data_set.data_set}.columns: {owing[0][0]} must report {', '.join(lacking)} as well"
+                f"{path}: data_sets.{data_set.data_set}.columns: {owing[0]} must report {', '.join(lacking)} as well"
             )

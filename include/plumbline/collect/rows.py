@@ -1,35 +1,43 @@
-"""Checks of the cells of a batch's rows of one data set, all at once in SQL, and what lands of them.
+"""Checks of the cells of a batch's rows of one data set, column by column, and what lands of them.
 
 A cell of an own account is a plain number: ASCII digits, a point and decimals as the indicator's unit
 has them, no leading zero, a minus sign for a rate only. Nothing else is read as a number, however well
 it could be guessed: not ``１２``, ``1,234``, ``12.0`` in a count, `` 5 ``, ``1e3``, ``五`` or ``—``; the receipt
-proposes what it seems to mean. Text of plain digits in a workbook is a number, as it is in a CSV file.
-An empty cell is not stated, which is an error unless the indicator is optional, and a cell of an
-indicator that the row's reporter does not owe must be empty. A nil return's cells are empty or 0, a
-withdrawal's are empty. A claim (scope total) may leave any cell empty, comes for a period of any type,
-and may use the words of ``printed.py``.
+proposes what it seems to mean. Other marks, and multipliers, are read where the contract says so. Text of
+plain digits in a workbook is a number, as it is in a CSV file. An empty cell is not stated, which is an
+error unless the indicator is optional, and a cell of an indicator that the row's reporter does not owe must
+be empty. A nil return's cells are empty or 0, a withdrawal's are empty. A claim (scope total) may leave any
+cell empty, comes for a period of any type, and may use the words of ``printed.py``.
 
 What is wrong in a row returns that row's submission.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from plumbline.collect.contract import Carried
-from plumbline.collect.desk import Desk, literal, quoted
+from plumbline.collect.cumulative import YearSoFar, growths
+from plumbline.collect.desk import Desk
 from plumbline.collect.layout import Layout
 from plumbline.collect.numeral import DIGITS, Numeral
 from plumbline.collect.place import place_rows
 from plumbline.domain import Indicator
+from plumbline.errors import StopTheRun
+from plumbline.period import Period
+from plumbline.printed import Printed
 from plumbline.rules import offences_in_form
 
-MOST_DECIMALS = 6
-"""No unit of measure has more."""
+Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
+"""A truth value for each row."""
 
 
 @dataclass(frozen=True)
@@ -37,290 +45,418 @@ class Offence:
     """Something wrong in a row: with the cell of ``indicator``, or with what the row is about."""
 
     row: int
+    """Its position among the rows that were placed."""
     code: str
     indicator: str | None = None
     text: str | None = None
     messages: dict[str, str] = field(default_factory=dict)
     """Of a rule: its message by language."""
+    values: dict[str, str] = field(default_factory=dict)
+    """What else its message has places for."""
 
 
 class RowsCheck:
     """The rows of one data set in one batch: what offends, and what lands.
 
-    ``rows`` is laid out as ``layout.py`` says, with ``_row`` counting from 0; with a row per indicator
-    ``_rows`` says which row each cell has.
+    ``rows`` is laid out as ``layout.py`` says. ``placed`` says what each of them is about; texts, figures and
+    masks stand in its order.
     """
 
     def __init__(self, desk: Desk, item: Carried, rows: pa.Table, layout: Layout) -> None:
         self.desk, self.item, self.layout = desk, item, layout
-        self.con = desk.con
         self.data_set = item.data_set
         self.total = desk.source.scope == "total"
-        self.own_rows = "_rows" in rows.column_names
         self.indicators = {name: self.data_set.indicators[name] for name in item.columns.values()}
-        self.numerals = {name: self._numeral(its) for name, its in self.data_set.indicators.items()}
-        self.placed = quoted(f"placed {self.data_set.data_set}")
-        self.reading = quoted(f"reading {self.data_set.data_set}")
-        self.value = quoted(f"value {self.data_set.data_set}")
-        place_rows(desk, item, rows, self.placed)
-        self._read_printed()
-        self.offences = [*self._row_offences(), *self._cell_offences(), *self._cells_given_twice()]
-        self._read_values({offence.row for offence in self.offences})
+        self.numerals = {name: self._numeral(name, its) for name, its in self.data_set.indicators.items()}
+        self.placed = place_rows(desk, item, rows)
+        kept = rows if len(rows) == len(self.placed) else rows.take(self.placed["_row"])
+        self.texts = {name: _one(kept[name]) for name in self.indicators}
+        self.rows_of_cells = _one(kept["_rows"]) if "_rows" in kept.column_names else None
+        """With a row per indicator: which row each cell has."""
+        self.printed_cells: list[tuple[int, str, str, float, float]] = []
+        """Row, indicator, text and interval of the figures that are not as printed."""
+        self.figures: dict[str, pa.Array] = {}
+        self.offences = [*self._row_offences(), *self._read_cells(), *self._cells_given_twice()]
+        self._land_growth()
         self.offences += self._rule_offences()
-        self.returned = {offence.row for offence in self.offences}
+        self.returned = self.mask(offence.row for offence in self.offences)
         """The rows whose submissions are returned."""
 
-    def _numeral(self, indicator: Indicator) -> Numeral:
+    def _numeral(self, name: str, indicator: Indicator) -> Numeral:
         unit = self.desk.domain.file.units_of_measure[indicator.unit]
-        return Numeral(unit.decimals, signed=indicator.kind == "rate")
+        source = self.desk.source
+        word = self.item.writing[name].multiplier if name in self.item.writing else None
+        factors = self.desk.printed_words.multipliers
+        if word is not None and word not in factors:
+            raise StopTheRun(
+                f"{self.desk.domain.folder / 'sources' / source.source}.yml: data_sets.{self.data_set.data_set}: "
+                f"the multiplier {word!r} is not in printed.yml ({', '.join(factors) or 'it has none'})"
+            )
+        return Numeral(
+            unit.decimals,
+            signed=indicator.kind == "rate",
+            decimal_mark=source.decimal_mark,
+            thousands_mark=source.thousands_mark,
+            factor=factors[word] if word else 1,
+        )
+
+    def mask(self, rows: Iterable[int]) -> Mask:
+        """Return a mask that is true for ``rows``."""
+        mask = np.zeros(len(self.placed), bool)
+        mask[list(rows)] = True
+        return mask
+
+    @cached_property
+    def does(self) -> dict[str, Mask | None]:
+        """Where a row is a report, a nil return, a withdrawal; None where no row is."""
+        found = {}
+        for action in ("report", "nil", "withdrawal"):
+            mask = _numpy(pc.equal(self.placed["_does"], action))
+            found[action] = mask if mask.any() else None
+        return found
+
+    @cached_property
+    def _is_due(self) -> Mask:
+        """Where nothing is wrong with what a row is about."""
+        return _numpy(self.placed["_problem"].is_null())
+
+    def _owes(self, name: str) -> Mask:
+        return _numpy(self.placed[f"_owes_{self.data_set.group_of(name)}"])
 
     def _row_offences(self) -> list[Offence]:
         """Find the rows that are no submission that is due, and those that stand more than once."""
-        rows = self.con.execute(
-            f"select _row, _problem, _places from {self.placed} where _problem is not null order by _row"
-        ).fetchall()
-        return [Offence(row, problem, text=places) for row, problem, places in rows]
-
-    def _plain_sql(self, name: str) -> str:
-        return f"regexp_full_match({quoted(name)}, {literal(self.numerals[name].pattern)})"
-
-    def _cell_offences(self) -> list[Offence]:
-        """Find the cells that are no figure, that are missing, and that should be empty."""
-        names = list(self.indicators)
-        codes = ", ".join(f"{self._offence_sql(name)} as {quoted('_code_' + name)}" for name in names)
-        any_code = ", ".join(quoted(f"_code_{name}") for name in names)
-        texts = ", ".join(map(quoted, names))
-        found = self.con.execute(
-            f"""
-            with judged as (select _row, {texts}, {codes} from {self.placed})
-            from judged where coalesce({any_code}) is not null order by _row
-            """
-        ).fetchall()
+        rows = np.flatnonzero(~self._is_due)
+        wrong = self.placed.select(["_problem", "_places"]).take(pa.array(rows)).to_pylist()
         return [
-            Offence(row, code, name, text)
-            for row, *cells in found
-            for name, text, code in zip(names, cells, cells[len(names) :], strict=False)
-            if code
+            Offence(int(row), self._problem(int(row), its["_problem"]), text=its["_places"])
+            for row, its in zip(rows, wrong, strict=True)
         ]
 
-    def _offence_sql(self, name: str) -> str:
-        """Return the code of what is wrong with an indicator's cell, or null, in SQL."""
-        cell, readable = quoted(name), self._plain_sql(name)
-        blank = outside = ""
-        if self.total:
-            readable += f" or {cell} in (select printed from {self.reading} where indicator = '{name}')"
-        else:
-            owes = quoted(f"_owes_{self.data_set.group_of(name)}")
-            outside = f"when not {owes} and _problem is null then 'not_collected_cell'"
-            if not self.indicators[name].optional:
-                blank = f"when {cell} is null and {owes} and _problem is null then 'blank_cell'"
-        return f"""
-            case
-                when _does = 'nil' then case when {cell} <> '0' then 'nil_with_figures' end
-                when _does = 'withdrawal' then case when {cell} is not null then 'withdrawal_with_figures' end
-                {blank}
-                when {cell} is null then null
-                when not ({readable}) then 'not_a_number'
-                {outside}
-            end
-        """
+    def _problem(self, row: int, code: str) -> str:
+        """Return what is wrong with a row; a note below a table names no unit and has no figure: it is no row."""
+        says_nothing = not any(texts[row].is_valid for texts in self.texts.values())
+        unknown = code in ("unknown_unit", "unknown_unit_name") and not self.desk.source.is_form
+        return "not_a_row" if unknown and says_nothing else code
+
+    def _read_cells(self) -> list[Offence]:
+        """Read the figures; find the cells that are none, that are missing, and that should be empty."""
+        offences = []
+        for name, indicator in self.indicators.items():
+            texts = self.texts[name]
+            filled = np.ones(len(texts), bool) if not texts.null_count else _numpy(texts.is_valid())
+            figures, wrong = self.numerals[name].read(texts)
+            if wrong is not None and self.total:
+                figures, wrong = self._read_printed(name, figures, wrong)
+            self._keep_printed(name, figures, wrong)
+            masks: dict[str, Mask] = {}
+            if (nil := self.does["nil"]) is not None:
+                masks["nil_with_figures"] = nil & filled & _numpy(pc.not_equal(texts, "0").fill_null(False))
+            if (withdrawal := self.does["withdrawal"]) is not None:
+                masks["withdrawal_with_figures"] = withdrawal & filled
+            if (report := self.does["report"]) is not None:
+                if wrong is not None:
+                    masks["not_a_number"] = report & wrong
+                if not self.total:
+                    owes = self._owes(name)
+                    if not indicator.optional and not filled.all():
+                        masks["blank_cell"] = report & ~filled & owes & self._is_due
+                    if not owes.all():
+                        outside = report & filled & ~owes & self._is_due
+                        masks["not_collected_cell"] = outside & ~wrong if wrong is not None else outside
+            for code, mask in masks.items():
+                rows = np.flatnonzero(mask)
+                found = zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True)
+                offences += [Offence(row, code, name, text) for row, text in found]
+            self.figures[name] = self._with_nil_returns(name, indicator, figures)
+        offences.sort(key=lambda offence: offence.row)
+        return offences
+
+    def _with_nil_returns(self, name: str, indicator: Indicator, figures: pa.Array) -> pa.Array:
+        """Return the figures of reports; of nil returns, 0 for what flows."""
+        nil = self.does["nil"]
+        if nil is not None or self.does["withdrawal"] is not None:
+            report = self.does["report"]
+            stated = pa.array(report if report is not None else np.zeros(len(figures), bool))
+            figures = pc.if_else(stated, figures, pa.scalar(None, figures.type))
+        if nil is not None and indicator.kind in ("flow", "flag"):
+            zero = pa.scalar(Decimal(0), figures.type)
+            owed = nil if self.total else nil & self._owes(name)
+            figures = pc.if_else(pa.array(owed), zero, figures)
+        return figures.cast(pa.float64()) if indicator.kind == "rate" else figures
+
+    def _read_printed(self, name: str, figures: pa.Array, wrong: Mask) -> tuple[pa.Array, Mask | None]:
+        """Read the claims that are no plain number by the words of ``printed.py``."""
+        numeral, texts = self.numerals[name], self.texts[name]
+        read: dict[str, Printed | None] = {}
+        values = {}
+        for row in np.flatnonzero(wrong).tolist():
+            text = texts[row].as_py()
+            if text not in read:
+                read[text] = self._parse_printed(numeral, text)
+            printed = read[text]
+            if printed:
+                values[row] = printed.value
+                self.printed_cells.append((row, name, text, printed.low, printed.high))
+        if not values:
+            return figures, wrong
+        understood = self.mask(values)
+        given = pa.array(list(values.values()), pa.decimal128(DIGITS + 6, 6)).cast(figures.type)
+        figures = pc.replace_with_mask(figures, pa.array(understood), given)
+        wrong = wrong & ~understood
+        return figures, wrong if wrong.any() else None
+
+    def _parse_printed(self, numeral: Numeral, text: str) -> Printed | None:
+        printed = self.desk.printed_words.parse(text)
+        if printed is None:
+            return None
+        counted = Numeral(numeral.decimals, numeral.signed)
+        return printed if counted.is_plain(f"{_trimmed(printed.value):f}") else None
+
+    def _keep_printed(self, name: str, figures: pa.Array, wrong: Mask | None) -> None:
+        """Keep the texts of figures whose column has marks or a multiplier of its own."""
+        numeral, texts = self.numerals[name], self.texts[name]
+        if numeral.is_as_printed:
+            return
+        known = {row for row, indicator, *_ in self.printed_cells if indicator == name}
+        word = self.item.writing[name].multiplier or ""
+        for row in np.flatnonzero(_numpy(texts.is_valid()) if wrong is None else _numpy(texts.is_valid()) & ~wrong):
+            if int(row) in known:
+                continue
+            text, value = texts[int(row)].as_py() + word, figures[int(row)].as_py()
+            printed = self.desk.printed_words.parse(text) if self.total else None
+            low, high = (printed.low, printed.high) if printed else (float(value), float(value))
+            self.printed_cells.append((int(row), name, text, low, high))
 
     def _cells_given_twice(self) -> list[Offence]:
         """Find the cells that come more than once, where each has a row of its own."""
-        if not self.own_rows:
-            return []
-        twice = self.con.execute(
-            f"""
-            with cell as (select _row, unnest(_rows, recursive := true) from {self.placed})
-            select _row, indicator, string_agg(row_number, ', ' order by row_number)
-            from cell group by _row, indicator having count(*) > 1 order by _row
-            """
-        ).fetchall()
-        return [Offence(row, "duplicate_cell", indicator, rows) for row, indicator, rows in twice]
+        offences: list[Offence] = []
+        for row, cells in enumerate(self.rows_of_cells.to_pylist() if self.rows_of_cells is not None else ()):
+            stand: dict[str, list[int]] = {}
+            for cell in cells:
+                stand.setdefault(cell["indicator"], []).append(cell["row_number"])
+            offences += [
+                Offence(row, "duplicate_cell", indicator, ", ".join(map(str, numbers)))
+                for indicator, numbers in stand.items()
+                if len(numbers) > 1
+            ]
+        return offences
+
+    def _land_growth(self) -> None:
+        """Put the growth since the period before in the place of figures that are the year's so far."""
+        names = self.item.cumulative
+        if not names:
+            return
+        stands = ~self.mask(offence.row for offence in self.offences)
+        numbers = np.flatnonzero(stands & _numpy(pc.not_equal(self.placed["_does"], "withdrawal")))
+        about = self.placed.select(["_reporter", "_unit", "_of", "_does"]).take(pa.array(numbers)).to_pylist()
+        given = {name: self.figures[name].take(pa.array(numbers)).to_pylist() for name in names}
+        rows = [
+            YearSoFar(
+                int(row),
+                its["_reporter"],
+                its["_unit"],
+                Period.parse(its["_of"]),
+                {name: given[name][at] for name in names},
+                is_cumulative=its["_does"] == "report",
+            )
+            for at, (row, its) in enumerate(zip(numbers, about, strict=True))
+        ]
+        landed = {name: self.figures[name].to_pylist() for name in names}
+        for growth in growths(self.desk, self.data_set, rows):
+            name, text = growth.indicator, self.texts[growth.indicator][growth.row].as_py()
+            if growth.missing:
+                values = {"missing": str(growth.missing)}
+                self.offences.append(Offence(growth.row, "earlier_period_missing", name, text, values=values))
+            elif growth.before is not None:
+                values = {"before": f"{_trimmed(growth.before):f}"}
+                self.offences.append(Offence(growth.row, "cumulative_fell", name, text, values=values))
+            elif growth.flow is not None:
+                landed[name][growth.row] = growth.flow
+                if text is not None and growth.flow != given[name][_at(numbers, growth.row)]:
+                    self.printed_cells.append((growth.row, name, text, float(growth.flow), float(growth.flow)))
+        for name in names:
+            self.figures[name] = pa.array(landed[name], self._type(name))
 
     def _rule_offences(self) -> list[Offence]:
         """Judge the reports of own accounts by the rules that their form itself must satisfy."""
-        if self.total or not self.desk.rules.in_form(self.data_set.data_set):
+        report = self.does["report"]
+        if self.total or report is None or not self.desk.rules.in_form(self.data_set.data_set):
             return []
-        rows = self.desk.ask(f"from {self.value} where _does = 'report' order by _row")
-        numbers = rows["_row"].to_pylist()
+        judged = report & ~self.mask(offence.row for offence in self.offences)
+        rows = pa.table(self.figures)
+        numbers = np.flatnonzero(judged)
+        if len(numbers) < len(rows):
+            rows = rows.take(pa.array(numbers))
         return [
-            Offence(numbers[found.row], found.rule_id, found.indicators[0], messages=found.messages)
+            Offence(int(numbers[found.row]), found.rule_id, found.indicators[0], messages=found.messages)
             for found in offences_in_form(self.desk.rules, self.data_set.data_set, rows)
         ]
 
     def rows_with_offences(self) -> dict[int, dict[str, Any]]:
         """Return what is needed to say what is wrong in each row that offends, by row."""
-        self._give_rows("wrong", {offence.row for offence in self.offences})
-        rows = self.desk.ask(
-            f"""
-            with registered as (
-                select org_unit_code, arg_max(org_unit_name, valid_from) as name
-                from org_unit group by org_unit_code
-            )
-            select _row, _delivery, _sheet, _row_number, _unit, _period, _office, _received, _of, _kind,
-                _sender, _starts_on, _made_out, _submission_id, unit.name as unit_name, sender.name as sender_name
-                {", _rows" if self.own_rows else ""}
-            from {self.placed}
-            left join registered as unit on unit.org_unit_code = _unit
-            left join registered as sender on sender.org_unit_code = _sender
-            where _row in (select row from wrong)
-            """
-        )
-        return {row["_row"]: row for row in rows.to_pylist()}
-
-    def _read_printed(self) -> None:
-        """Give SQL the texts of claims that are no plain number, and what they stand for."""
-        found = []
-        for name in self.indicators if self.total else ():
-            texts = self.con.execute(
-                f"select distinct {quoted(name)} from {self.placed} where not {self._plain_sql(name)}"
+        numbers = sorted({offence.row for offence in self.offences})
+        rows = self.placed.take(pa.array(numbers, pa.int64()))
+        if self.rows_of_cells is not None:
+            rows = rows.append_column("_rows", self.rows_of_cells.take(pa.array(numbers, pa.int64())))
+        units = pa.table({"code": pa.concat_arrays([_one(rows["_unit"]), _one(rows["_sender"])]).unique()})
+        self.desk.con.register("mentioned", units)
+        names = dict(
+            self.desk.con.execute(
+                "select org_unit_code, arg_max(org_unit_name, valid_from) from org_unit "
+                "where org_unit_code in (select code from mentioned) group by org_unit_code"
             ).fetchall()
-            for (text,) in texts:
-                printed = self.desk.printed_words.parse(text)
-                if printed and self.numerals[name].is_plain(f"{_trimmed(printed.value):f}"):
-                    found.append((name, text, printed.value, printed.low, printed.high))
-        columns = {
-            "indicator": pa.string(),
-            "printed": pa.string(),
-            "value": pa.decimal128(DIGITS + MOST_DECIMALS, MOST_DECIMALS),
-            "low": pa.float64(),
-            "high": pa.float64(),
+        )
+        return {
+            number: row | {"unit_name": names.get(row["_unit"]), "sender_name": names.get(row["_sender"])}
+            for number, row in zip(numbers, rows.to_pylist(), strict=True)
         }
-        self.desk.give_table(self.reading.strip('"'), columns, found)
-
-    def _read_values(self, wrong: set[int]) -> None:
-        """Make the table of figures: a row for each row that is not ``wrong`` and withdraws nothing."""
-        figures = ", ".join(
-            f"{self._value_sql(name, indicator)} as {quoted(name)}"
-            for name, indicator in self.data_set.indicators.items()
-        )
-        self._give_rows("wrong", wrong)
-        self.con.execute(
-            f"""
-            create or replace temp table {self.value} as
-            select _row, _submission_id, _unit, _reporter, _of, _does, {figures}
-            from {self.placed}
-            where _does <> 'withdrawal' and _row not in (select row from wrong)
-            """
-        )
-
-    def _value_sql(self, name: str, indicator: Indicator) -> str:
-        """Return the figure of an indicator in SQL, typed as it lands."""
-        kind = "double" if indicator.kind == "rate" else f"decimal({DIGITS}, {self.numerals[name].decimals})"
-        if name not in self.indicators:
-            return f"null::{kind}"
-        cell = quoted(name)
-        if self.total:
-            value = (
-                f"case when {self._plain_sql(name)} then {cell}::{kind} else (select value::{kind} "
-                f"from {self.reading} as reading where indicator = '{name}' and printed = {cell}) end"
-            )
-        else:
-            value = f"{cell}::{kind}"
-        if indicator.kind not in ("flow", "flag"):
-            return f"case when _does = 'report' then {value} end"
-        owes = "true" if self.total else quoted(f"_owes_{self.data_set.group_of(name)}")
-        return f"case when _does = 'report' then {value} when {owes} then 0 end"
-
-    def _give_rows(self, name: str, rows: set[int]) -> None:
-        self.desk.give_table(name, {"row": pa.int64()}, [(row,) for row in sorted(rows)])
 
     def wrong_deliveries(self) -> set[int]:
         """Return the numbers of the deliveries that have a row with something wrong."""
-        self._give_rows("returned", self.returned)
-        rows = self.con.execute(
-            f"select distinct _delivery from {self.placed} where _row in (select row from returned)"
-        ).fetchall()
-        return {number for (number,) in rows}
+        wrong = self.mask(offence.row for offence in self.offences if offence.code != "not_a_row")
+        return set(_one(self.placed["_delivery"]).filter(pa.array(wrong)).to_pylist())
 
     def return_deliveries(self, numbers: set[int]) -> None:
         """Return every submission of these deliveries."""
-        self.desk.give_table("whole", {"number": pa.int32()}, [(number,) for number in sorted(numbers)])
-        rows = self.con.execute(
-            f"select _row from {self.placed} where _delivery in (select number from whole)"
-        ).fetchall()
-        self.returned |= {row for (row,) in rows}
+        self.returned |= _numpy(pc.is_in(self.placed["_delivery"], pa.array(sorted(numbers), pa.int32())))
 
-    def submissions(self) -> pa.Table:
-        """Return the submissions, returned or not, one row each."""
-        self._give_rows("returned", self.returned)
-        return self.desk.ask(
-            f"""
-            select
-                _submission_id as submission_id, _delivery_id as delivery_id, _source as source,
-                '{self.data_set.data_set}' as data_set, _reporter as reporter, _kind as reporter_kind,
-                _unit as org_unit_code, _of as period, '{self.desk.source.scope}' as scope, _does as action,
-                _received_at as received_at, _landed_at as landed_at, _known_from as known_from,
-                _row in (select row from returned) as returned, _file_name as file_name,
-                _content as content_sha256, _sheet as sheet, _row_number as row_number
-            from {self.placed}
-            where _made_out and not _is_given_again
-            """
+    def submissions(self, deliveries: pa.Table) -> pa.Table:
+        """Return the submissions, returned or not, one row each; ``deliveries`` has their facts by number."""
+        placed = self.placed.append_column("_returned", pa.array(self.returned))
+        listed = _numpy(placed["_made_out"]) & ~_numpy(placed["_is_given_again"])
+        if not listed.all():
+            placed = placed.filter(pa.array(listed))
+        number = _one(placed["_delivery"])
+
+        def of_delivery(name: str) -> pa.Array:
+            return _one(deliveries[name]).take(number)
+
+        received_at, landed_at = _one(placed["_received_at"]), of_delivery("landed_at")
+        late = pc.less(received_at, of_delivery("last_release")).fill_null(False)
+        source = self.desk.source
+        size = len(placed)
+        contents = _one(placed["_content"])
+        return pa.table(
+            {
+                "submission_id": placed["_submission_id"],
+                "delivery_id": of_delivery("delivery_id"),
+                "source": pa.repeat(source.source, size),
+                "data_set": pa.repeat(self.data_set.data_set, size),
+                "reporter": placed["_reporter"],
+                "reporter_kind": placed["_kind"],
+                "org_unit_code": placed["_unit"],
+                "period": placed["_of"],
+                "scope": pa.repeat(source.scope, size),
+                "action": placed["_does"],
+                "received_at": received_at,
+                "landed_at": landed_at,
+                "known_from": pc.if_else(late, landed_at, received_at),
+                "returned": placed["_returned"],
+                "is_primary": pa.repeat(source.primary, size),
+                "file_name": of_delivery("file_name"),
+                "content_sha256": pc.coalesce(contents, of_delivery("content_sha256"))
+                if contents.null_count
+                else contents,
+                "sheet": placed["_sheet"],
+                "row_number": placed["_row_number"],
+            }
         )
+
+    @property
+    def _lands(self) -> Mask:
+        """Where a row's figures land."""
+        withdrawal = self.does["withdrawal"]
+        return ~self.returned if withdrawal is None else ~self.returned & ~withdrawal
 
     def cells(self) -> dict[str, pa.Table]:
         """Return the figures of submissions that were not returned, by period."""
-        self._give_rows("returned", self.returned)
-        figures = ", ".join(map(quoted, self.data_set.indicators))
-        return self._by_period(
-            f"""
-            select _submission_id as submission_id, _unit as org_unit_code, _reporter as reporter,
-                _of as period, '{self.desk.source.scope}' as scope, {figures}
-            from {self.value}
-            where _row not in (select row from returned)
-            """
-        )
+        size = len(self.placed)
+        keys = {
+            "submission_id": self.placed["_submission_id"],
+            "org_unit_code": self.placed["_unit"],
+            "reporter": self.placed["_reporter"],
+            "period": self.placed["_of"],
+            "scope": pa.repeat(self.desk.source.scope, size),
+        }
+        figures = {name: self.figures.get(name, pa.nulls(size, self._type(name))) for name in self.data_set.indicators}
+        return _by_period(pa.table(keys | figures), self._lands)
+
+    def _type(self, name: str) -> pa.DataType:
+        if self.data_set.indicators[name].kind == "rate":
+            return pa.float64()
+        return pa.decimal128(DIGITS, self.numerals[name].decimals)
 
     def printed(self) -> dict[str, pa.Table]:
         """Return texts and intervals of the landed figures that are no plain number, by period."""
-        if not self.total:
-            return {}
-        queries = [
-            f"""
-            select _submission_id as submission_id, '{name}' as indicator, printed, low, high, _of as period
-            from {self.placed}
-            join {self.reading} as reading on indicator = '{name}' and printed = {quoted(name)}
-            where _row in (select _row from {self.value}) and _row not in (select row from returned)
-            """
-            for name in self.indicators
-        ]
-        self._give_rows("returned", self.returned)
-        return {
-            period: rows.drop_columns("period") for period, rows in self._by_period(" union all ".join(queries)).items()
-        }
-
-    def _by_period(self, query: str) -> dict[str, pa.Table]:
-        """Return the rows of a query by their column period, sorted by their first two columns."""
-        rows = self.desk.ask(f"from ({query}) order by period, 1, 2")
-        parts, first = {}, 0
-        for counted in rows["period"].value_counts().to_pylist():
-            parts[counted["values"]] = rows.slice(first, counted["counts"])
-            first += counted["counts"]
-        return parts
-
-    def cell_columns(self) -> pa.Table | None:
-        """Return where cells stood, if each has a row of its own; else the sheet's columns say it."""
-        if not self.own_rows:
-            return None
-        role = self.layout.letters
-        columns = {"number": pa.int32(), "in_sheet": pa.string(), "letter": pa.string()}
-        values = [(number, sheet, letter) for (number, sheet, key), letter in role.items() if key == "_value"]
-        self.desk.give_table("value_column", columns, values)
-        return self.desk.ask(
-            f"""
-            with cell as (
-                select _delivery, _delivery_id, _sheet, _submission_id, unnest(_rows, recursive := true)
-                from {self.placed}
-                where _made_out
-            )
-            select _delivery_id as delivery_id, _sheet as sheet, '{self.data_set.data_set}' as data_set,
-                indicator, letter as column, _submission_id as submission_id, row_number
-            from cell
-            join value_column on number = _delivery and in_sheet is not distinct from _sheet
-            order by all
-            """
+        lands = self._lands
+        cells = sorted(cell for cell in self.printed_cells if lands[cell[0]])
+        rows = self.placed.select(["_submission_id", "_of"]).take(pa.array([cell[0] for cell in cells], pa.int64()))
+        table = pa.table(
+            {
+                "submission_id": rows["_submission_id"],
+                "indicator": pa.array([cell[1] for cell in cells], pa.string()),
+                "printed": pa.array([cell[2] for cell in cells], pa.string()),
+                "low": pa.array([cell[3] for cell in cells], pa.float64()),
+                "high": pa.array([cell[4] for cell in cells], pa.float64()),
+                "period": rows["_of"],
+            }
         )
+        parts = _by_period(table, np.ones(len(table), bool))
+        return {period: part.drop_columns("period") for period, part in parts.items()}
+
+    def cell_columns(self) -> list[tuple[int, str | None, str, str, str, str | None, int | None]]:
+        """Return where cells stood, if each has a row of its own; else the sheet's columns say it.
+
+        Number of the delivery, sheet, data set, indicator, the column's letter, submission, number of the row.
+        """
+        if self.rows_of_cells is None:
+            return []
+        letters = self.layout.letters
+        placed = self.placed.select(["_delivery", "_sheet", "_submission_id", "_made_out"]).to_pylist()
+        return [
+            (
+                row["_delivery"],
+                row["_sheet"],
+                self.data_set.data_set,
+                cell["indicator"],
+                letters[row["_delivery"], row["_sheet"], "_value"],
+                row["_submission_id"],
+                cell["row_number"],
+            )
+            for row, cells in zip(placed, self.rows_of_cells.to_pylist(), strict=True)
+            for cell in cells
+            if row["_made_out"]
+        ]
+
+
+def _by_period(rows: pa.Table, lands: Mask) -> dict[str, pa.Table]:
+    """Return the rows that land by their column period, in their order."""
+    if not lands.all():
+        rows = rows.filter(pa.array(lands))
+    periods = _one(rows["period"]).dictionary_encode()
+    names, numbers = periods.dictionary.to_pylist(), periods.indices.to_numpy()
+    if np.any(numbers[1:] < numbers[:-1]):
+        order = np.argsort(numbers, kind="stable")
+        rows, numbers = rows.take(pa.array(order)), numbers[order]
+    ends = np.searchsorted(numbers, np.arange(len(names) + 1))
+    return {name: rows.slice(ends[at], ends[at + 1] - ends[at]) for at, name in enumerate(names)}
+
+
+def _at(numbers: np.ndarray[Any, Any], row: int) -> int:
+    """Return where ``row`` stands among ``numbers``, which are sorted."""
+    return int(np.searchsorted(numbers, row))
+
+
+def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return a column as one array."""
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _numpy(column: pa.Array | pa.ChunkedArray) -> Mask:
+    """Return a column of truth values, none of which is null, as a mask."""
+    return np.asarray(_one(column).to_numpy(zero_copy_only=False), bool)
 
 
 def _trimmed(value: Decimal) -> Decimal:

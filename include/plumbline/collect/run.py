@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plumbline.collect.check import check
 from plumbline.collect.connection import Connections, from_environment
-from plumbline.collect.contract import carried_data_sets, load_source
+from plumbline.collect.contract import Source, carried_data_sets, load_source
 from plumbline.collect.delivery import Delivery
 from plumbline.collect.desk import Desk
-from plumbline.collect.landing import Batch, collecting, land, release_moments
+from plumbline.collect.landing import Batch, Ledger, collecting, land, release_moments
 from plumbline.collect.messages import load_messages
+from plumbline.collect.returned import returned_deliveries
 from plumbline.domain import load_domain
 from plumbline.errors import PlumblineError
 from plumbline.printed import load_printed_words
@@ -66,6 +67,29 @@ def collect(
     StopTheRun when the domain's files or the contract are wrong, TryAgain when the source is away or is
     being collected by another process; what had come before the error has landed.
     """
+
+    def new(contract: Source, ledger: Ledger) -> Iterator[Delivery]:
+        return contract.deliveries(settings, ledger, connections)
+
+    return _land_all(settings, source, landed_at, new)
+
+
+def replay(settings: Settings, source: str, landed_at: datetime) -> CollectResult:
+    """Check again what ``source`` delivered and was returned, by the contract and the registry as they are now.
+
+    What was wrong with it must not have been the sender's fault: a file that was sent again under its name is
+    passed over, and what of a file was accepted stays as it is. Each counts as received when it first was.
+    Raises as ``collect`` does.
+    """
+    return _land_all(settings, source, landed_at, lambda contract, _: returned_deliveries(settings, contract))
+
+
+def _land_all(
+    settings: Settings,
+    source: str,
+    landed_at: datetime,
+    deliveries_of: Callable[[Source, Ledger], Iterator[Delivery]],
+) -> CollectResult:
     if landed_at.tzinfo is None:
         raise ValueError("landed_at has no offset from UTC")
     landed_at = landed_at.astimezone(UTC)
@@ -78,8 +102,8 @@ def collect(
     result = CollectResult(source)
     desk = None
     with collecting(settings, source) as ledger:
-        for deliveries in _batches(contract.deliveries(settings, ledger, connections)):
-            desk = desk or Desk(domain, contract, carried, rules, messages, printed_words)
+        for deliveries in _batches(deliveries_of(contract, ledger)):
+            desk = desk or Desk(settings, domain, contract, carried, rules, messages, printed_words)
             batch = check(desk, deliveries, landed_at, last_release)
             folder = land(settings, source, landed_at, batch)
             result += batch

@@ -314,7 +314,7 @@ def test_contracts_are_found_and_read(place: Place) -> None:
         ({"layuot": "row_per_unit"}, r"towns\.yml:\n  layuot: Extra inputs"),
         (
             {"period": {"column": "a", "value": "b"}},
-            "period: Value error, give one of column, file_name, value",
+            "period: Value error, give one of column, cell, label, sheet, file_name, value, not 2",
         ),
         ({"period": {"file_name": "("}}, r"period\.file_name: .* is not a regular expression"),
         ({"data_sets": {"mediatoin": {}}}, "data_sets.mediatoin: there is no such data set"),

@@ -6,8 +6,9 @@ import csv
 import glob
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Delivery, Format, Problem
 from plumbline.collect.envelope import parse_time
 from plumbline.collect.landing import Ledger
+from plumbline.collect.limits import Limits
 from plumbline.errors import StopTheRun, TryAgain
 from plumbline.settings import Settings
 
@@ -89,6 +91,7 @@ class Contract(Source):
                 yield unusable
         with reaching(self.source, self.path or "", connection):
             names = folder.names(self.files, self.source)
+        most = Limits.from_environment().file_bytes
         for name in names:
             if name == manifest or name.rpartition("/")[2].startswith((".", "~$")):
                 continue  # the last is what Excel leaves beside a workbook that is open
@@ -97,8 +100,14 @@ class Contract(Source):
                 version = folder.version(name)
                 if ledger.has_version(name, version, envelope.received_at if envelope else None):
                     continue
-                content = folder.read(name)
+                size = folder.size(name)
+                too_large = size > most
+                # Of a file that is too large its size is kept, so that it is answered once.
+                content = f"{size} bytes".encode() if too_large else folder.read(name)
             delivery = self._delivery(name, content, version, envelope)
+            if too_large:
+                values = {"file": name, "bytes": f"{size:,}", "most": f"{most:,}"}
+                delivery = replace(delivery, problems=(*delivery.problems, Problem("too_large_file", values)))
             if not ledger.has(delivery):
                 yield delivery
 
@@ -124,7 +133,7 @@ class Contract(Source):
             file_name=name,
             content=content,
             format=file_format,
-            received_at=envelope.received_at if envelope else None,
+            received_at=envelope.received_at if envelope and self.envelope and self.envelope.trusted else None,
             sender=sender,
             problems=tuple(problems),
             bookmark=version,
@@ -163,9 +172,23 @@ class _Folder:
         except FileNotFoundError:
             raise TryAgain(f"{self.root}, where source {source} has its files, is not there") from None
         self.found.update(
-            {path.removeprefix(f"{self.root}/"): about for path, about in found.items() if about["type"] == "file"}
+            {
+                path.removeprefix(f"{self.root}/"): about
+                for path, about in found.items()
+                if about["type"] == "file" and self._is_inside(path)
+            }
         )
         return sorted(self.found)
+
+    def _is_inside(self, path: str) -> bool:
+        """Say whether a file is the source's own: a link may lead to what is not."""
+        return not isinstance(self.system, LocalFileSystem) or Path(path).resolve().is_relative_to(
+            Path(self.root).resolve()
+        )
+
+    def size(self, name: str) -> int:
+        """Return how many bytes a file has; 0 where the system does not say."""
+        return int(self.found.get(name, {}).get("size") or 0)
 
     def version(self, name: str) -> str | None:
         """Return what a remote system says that tells one version of a file from another; None if it says nothing."""

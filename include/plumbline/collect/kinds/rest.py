@@ -23,7 +23,7 @@ from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Delivery, Problem
 from plumbline.collect.documents import parse_json, records_in, table_of_records
 from plumbline.collect.extract import Extract, bookmark, marked
-from plumbline.collect.formats import UnreadableError
+from plumbline.collect.formats import UnreadableError, texts
 from plumbline.collect.landing import Ledger
 from plumbline.domain import Strict
 from plumbline.errors import StopTheRun, TryAgain
@@ -249,7 +249,7 @@ class _Reader:
                 raise StopTheRun(
                     f"source {self.source.source}: since.field: no record has {since.field}: {table.header}"
                 )
-            values = table.columns[table.header.index(since.field)].to_pylist()
+            values = texts([table.columns[table.header.index(since.field)]]).to_pylist()
             self.last = _greatest(self.source, [self.last, *values])
 
     def _records(self, document: Any) -> list[dict[str, Any]]:

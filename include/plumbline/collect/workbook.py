@@ -1,0 +1,158 @@
+"""Workbooks (xlsx, xls) as tables, read only after they have been found harmless.
+
+Calamine reads fast, but it trusts a workbook: it unpacks whatever is packed, and it keeps every cell between
+A1 and the last one. So the archive's directory and each sheet's outline are looked at first. Macros, links to
+other workbooks and entities are never followed: values are taken as they are stored.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Collection
+from dataclasses import replace
+
+import openpyxl
+import xlrd
+from openpyxl.utils import column_index_from_string
+from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+from xlrd.biffh import XLRDError
+
+from plumbline.collect.contract import Source
+from plumbline.collect.delivery import Problem, RawTable
+from plumbline.collect.formats import UnreadableError, table_of_rows
+from plumbline.collect.limits import Limits
+
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
+"""What an .xls file begins with, whatever its ending says."""
+
+_FAILURES = (CalamineError, XLRDError, zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError, RuntimeError)
+_REFERENCE = re.compile(rb"""\br=["']([A-Za-z]*)(\d{1,9})["']""")
+_FAR = re.compile(rb"""\br=["'](?:[A-Za-z]{3}|[A-Za-z]{0,2}\d{5})""")
+"""A reference that reaches beyond ZZ9999: without one, no sheet has more than seven million cells."""
+_MOST_PACKED = 1032
+"""Deflate packs no more bytes into one."""
+
+
+def read_workbook(content: bytes, source: Source, wanted: Collection[str]) -> dict[str | None, RawTable | None]:
+    """Return a workbook's tables by sheet: those ``wanted``, the first visible one, or all; None for the others.
+
+    Raises UnreadableError, also for what would take more of the machine than ``Limits`` allow.
+    """
+    try:
+        has_error_values, linked = content.startswith(OLD_WORKBOOK), False
+        if not has_error_values:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                has_error_values = look_over(archive, Limits.from_environment())
+                linked = any(name.startswith("xl/externalLinks/") for name in archive.namelist())
+        with CalamineWorkbook.from_filelike(io.BytesIO(content)) as workbook:
+            tables = _read(workbook, source, wanted, content if has_error_values else None)
+    except _FAILURES as error:
+        raise UnreadableError(str(error) or type(error).__name__) from error
+    for name, table in tables.items() if linked else ():
+        if table:
+            tables[name] = replace(table, problems=(*table.problems, Problem("external_links", {}, "warning")))
+            break
+    return tables
+
+
+def look_over(archive: zipfile.ZipFile, limits: Limits) -> bool:
+    """Refuse a workbook that would take too much; say whether a cell holds an error value such as #REF!.
+
+    Raises UnreadableError. What a part claims to unpack to is believed only where it could not be much more.
+    """
+    parts = archive.infolist()
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > limits.unpacked_bytes:
+        raise UnreadableError(f"it unpacks to {unpacked:,} bytes, and {limits.unpacked_bytes:,} are the most")
+    if len({part.filename for part in parts}) < len(parts):
+        raise UnreadableError("a part of it stands twice")
+    has_error_values = False
+    sheets = 0
+    for part in parts:
+        if part.filename.lower().startswith("xl/worksheets/") and part.filename.lower().endswith(".xml"):
+            sheets += 1
+            sheet = archive.read(part)
+            _refuse_entities(sheet)
+            _refuse_vast_sheet(sheet, limits)
+            has_error_values = has_error_values or b't="e"' in sheet or b"t='e'" in sheet
+        elif part.filename.lower() == "xl/sharedstrings.xml":
+            _refuse_entities(archive.read(part))
+        elif part.compress_size * _MOST_PACKED > limits.unpacked_bytes:
+            archive.read(part)  # stops at the size that it claims, and complains if there is more
+    if sheets > limits.sheets:
+        raise UnreadableError(f"it has {sheets:,} sheets, and {limits.sheets:,} are the most")
+    return has_error_values
+
+
+def _refuse_entities(part: bytes) -> None:
+    if b"<!DOCTYPE" in part:
+        raise UnreadableError("it declares entities of its own, which no workbook does")
+
+
+def _refuse_vast_sheet(sheet: bytes, limits: Limits) -> None:
+    if limits.cells >= 702 * 9_999 and not _FAR.search(sheet):
+        return
+    references = set(_REFERENCE.findall(sheet))
+    rows = max((int(row) for _, row in references), default=0)
+    letters = max((column for column, _ in references), key=lambda column: (len(column), column), default=b"")
+    columns = column_index_from_string(letters.decode()) if letters else 1
+    if rows * columns > limits.cells:
+        raise UnreadableError(
+            f"a sheet reaches to {letters.decode()}{rows}, which is {rows * columns:,} cells, "
+            f"and {limits.cells:,} are the most"
+        )
+
+
+def _read(
+    workbook: CalamineWorkbook, source: Source, wanted: Collection[str], with_errors: bytes | None
+) -> dict[str | None, RawTable | None]:
+    sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    visible = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
+    names = [sheet.name for sheet in sheets]
+    asked = visible if source.layout == "sheet_per_unit" else wanted
+    chosen = set(asked or (visible or names)[:1])
+    errors = _error_values(with_errors, chosen & set(names)) if with_errors else {}
+    tables: dict[str | None, RawTable | None] = {}
+    for name in names:
+        if name not in chosen:
+            tables[name] = None
+            continue
+        sheet = workbook.get_sheet_by_name(name)
+        rows = sheet.to_python(skip_empty_area=False)
+        for row, column, text in errors.get(name, ()):
+            rows[row - 1][column - 1] = text
+        merged = (sheet.merged_cell_ranges or ()) if source.header_rows > 1 else ()
+        tables[name] = table_of_rows(name, rows, source, merged)
+    # A hidden sheet that nobody asked for is a template's own: lists to choose from, say.
+    told = set(names) if source.layout == "sheet_per_unit" else {*visible, *chosen}
+    return {name: table for name, table in tables.items() if name in told}
+
+
+def _error_values(content: bytes, names: Collection[str]) -> dict[str, list[tuple[int, int, str]]]:
+    """Return row, column and name of the error values by sheet: calamine gives them as empty."""
+    if content.startswith(OLD_WORKBOOK):
+        with xlrd.open_workbook(file_contents=content, on_demand=True, logfile=io.StringIO()) as old:
+            return {name: _error_values_of_old(old.sheet_by_name(name)) for name in names}
+    workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+    found = {
+        name: [
+            (cell.row, cell.column, str(cell.value))
+            for cells in workbook[name].iter_rows()
+            for cell in cells
+            if cell.data_type == "e" and cell.row and cell.column
+        ]
+        for name in names
+    }
+    workbook.close()
+    return found
+
+
+def _error_values_of_old(page: xlrd.sheet.Sheet) -> list[tuple[int, int, str]]:
+    return [
+        (row + 1, column + 1, xlrd.error_text_from_code[int(page.cell_value(row, column))])
+        for row in range(page.nrows)
+        for column, kind in enumerate(page.row_types(row))
+        if kind == xlrd.XL_CELL_ERROR
+    ]
