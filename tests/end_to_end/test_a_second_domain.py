@@ -58,12 +58,12 @@ def marts(settings: Settings) -> Marts:
 
 def test_its_models_lie_in_its_own_folder_and_none_in_the_checkout(settings: Settings) -> None:
     models = {path.relative_to(settings.domain / "models").as_posix() for path in settings.domain.rglob("*.sql")}
-    assert models == {
-        "agua/fct_agua.sql", "agua/obs_agua.sql",
-        "territorio/fct_territorio.sql", "territorio/obs_territorio.sql",
-        "vacinacao/fct_vacinacao.sql", "vacinacao/obs_vacinacao.sql",
-        "long_views/int_figure.sql", "long_views/int_observation.sql",
-    }  # fmt: skip
+    long = {"long_views/int_figure.sql", "long_views/int_observation.sql", "long_views/int_restated_figure.sql"}
+    assert models == long | {
+        f"{data_set}/{layer}_{data_set}.sql"
+        for data_set in ("agua", "territorio", "vacinacao")
+        for layer in ("obs", "sum", "restated", "fct")
+    }
     assert "Doses recebidas / Doses received (doses, flow)" in (
         settings.domain / "models" / "vacinacao" / "fct_vacinacao.yml"
     ).read_text(encoding="utf-8")
