@@ -91,6 +91,13 @@ class OpenPeriods(Strict):
     types: tuple[PeriodType, ...] = ("month", "quarter", "half", "year")
 
 
+class KeptReleases(Strict):
+    """Which releases are kept; the last one of each month is for ever."""
+
+    keep_days: int = Field(default=60, ge=0)
+    """How many days before the newest release all are kept."""
+
+
 class Counted(Strict):
     """What a registry indicator counts: units of a level, with or without pseudo-units."""
 
@@ -258,6 +265,7 @@ class DomainFile(Strict):
     restated_on: date | None = None
     """Figures of earlier trees are restated on the tree of this day; of the day of the build when not given."""
     periods: OpenPeriods
+    releases: KeptReleases = Field(default_factory=KeptReleases)
     units_of_measure: dict[str, UnitOfMeasure]
     reporter_kinds: dict[str, ReporterKind]
 

@@ -429,8 +429,9 @@ def _input_hashes(
     rules = load_rules(settings, domain)
     hashes: dict[tuple[str, str], str] = {RECEIPTS: _known_deliveries(con, settings)}
     periods = domain.periods(today)
+    figures_follow_from = domain.file.model_dump_json(exclude={"releases"})
     for name, data_set in domain.data_sets.items():
-        shared = _digest(tree, _definition(domain, name), domain.file.model_dump_json(), rules.version(name))
+        shared = _digest(tree, _definition(domain, name), figures_follow_from, rules.version(name))
         for period in periods:
             inside = [part for part in periods if period.contains(part)]
             known = [submissions.get((name, str(part)), "") for part in inside]

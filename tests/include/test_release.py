@@ -70,7 +70,9 @@ def contents(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     with open_marts(folder) as marts:
         names = marts.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
         return {
-            name: marts.execute(f"from {name} order by all").fetchall() for (name,) in names if name != "main.release"
+            name: marts.execute(f"from {name} order by all").fetchall()
+            for (name,) in names
+            if not name.endswith(".release")
         }
 
 
@@ -238,7 +240,7 @@ def test_a_night_released_twice_has_two_releases(reading: Settings) -> None:
     assert contents(second) == contents(first)
 
 
-@pytest.mark.parametrize("killed_in", ["_write_parts", "_write_marts", "_point_current_to", "record_work_as_done"])
+@pytest.mark.parametrize("killed_in", ["_write_parts", "_write_marts", "point_current_to", "record_work_as_done"])
 def test_a_release_that_was_killed_is_made_again(
     reading: Settings, killed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,7 +254,7 @@ def test_a_release_that_was_killed_is_made_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"plumbline.release.{killed_in}", kill)
+        patch.setattr(f"plumbline.release.making.{killed_in}", kill)
         with pytest.raises(KeyboardInterrupt):
             publish(reading)
     killed = current(reading)

@@ -1,8 +1,8 @@
-"""Releases: immutable sets of marts, of which one is current.
+"""Making a release of the warehouse.
 
-A release is a folder: ``tables/<table>/<period>.<n>.parquet`` (hard-linked from the release before where its
-inputs are the same), the same tables in one self-contained ``marts.duckdb``, and ``manifest.json``. It is
-made aside, renamed into place, and only then does ``current`` point to it; readers of an older one keep it.
+Parquet parts whose inputs are what they were are hard links to the newest release's; marts.duckdb is that
+release's with the changed parts put in. It is made aside, renamed into place, and only then does ``current``
+point to it; readers of an older one keep it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +21,12 @@ from typing import Any
 import duckdb
 
 from plumbline import deployment
-from plumbline.domain import ADDITIVE, Domain, load_domain
-from plumbline.errors import StopTheRun
+from plumbline.release import history
+from plumbline.release.folder import Release, manifest, point_current_to, releases, sync_to_disk
+from plumbline.release.standing import becomes_current, clear_left_overs, remove_superfluous
 from plumbline.settings import Settings
-from plumbline.warehouse import as_built, connect, first_row, lock, record_work_as_done, require_stage
+from plumbline.warehouse import as_built, connect, lock, record_work_as_done, require_stage
 
-CURRENT = "current"
 _MAKING = ".making-"
 _SCHEMA_FILE = "schema.parquet"
 _PARTITIONS = ".partitions"
@@ -53,117 +52,27 @@ class Mart:
         return "main" if self.name.startswith(("dim_", "fct_")) else "beneath"
 
 
-def gate(settings: Settings) -> None:
-    """Refuse to release a warehouse that contradicts itself; a bad village does not stop the nation.
-
-    Raises StopTheRun with the reason when a total is not the sum of its parts in our own arithmetic, an
-    accepted observation stands outside the tree, or a rule could not run.
-    """
-    with lock(settings, wait_seconds=60), connect(settings, read_only=True) as con:
-        require_stage(con, "marts")
-        domain = load_domain(as_built(settings).domain)
-        for complaint in (*_outside_the_tree(con, domain), *_wrong_sums(con, domain), *_rules_that_failed(con)):
-            raise StopTheRun(f"not released: {complaint}. The last good release stays current")
-
-
 def publish(settings: Settings) -> Path:
     """Publish the warehouse as a new release and return its folder.
 
-    It becomes current unless the current one knows more: running an old night again displaces nothing.
+    It becomes current unless an older night is run again or somebody rolled back from this one
+    (``standing.py``); releases that need not be kept are removed.
     """
     with lock(settings, wait_seconds=60):
         settings.releases.mkdir(parents=True, exist_ok=True)
         for left_over in settings.releases.glob(f"{_MAKING}*"):
             shutil.rmtree(left_over)
-        for left_over in settings.releases.glob(f".{CURRENT}-*"):
-            left_over.unlink()
+        clear_left_overs(settings)
         with connect(settings, read_only=True) as con:
             require_stage(con, "marts")
             folder = _make(con, settings)
-        facts = manifest(folder)
-        deployment.record(as_built(settings), datetime.fromisoformat(facts["known_at"]), facts["release_id"])
-        if _knows_at_least_as_much(settings, folder):
-            _point_current_to(settings, folder)
+        release = Release(folder)
+        deployment.record(as_built(settings), release.known_at, release.release_id)
+        if becomes_current(settings, release):
+            point_current_to(settings, folder)
         record_work_as_done(settings)
+        remove_superfluous(settings)
     return folder
-
-
-def current(settings: Settings) -> Path | None:
-    """Return the folder of the current release, with its own name; None before the first."""
-    link = settings.releases / CURRENT
-    return link.resolve() if link.exists() else None
-
-
-def manifest(folder: Path) -> dict[str, Any]:
-    """Return a release's manifest."""
-    content: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return content
-
-
-def open_marts(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Return a read-only connection to a release's marts."""
-    return duckdb.connect(str(folder / "marts.duckdb"), read_only=True)
-
-
-def _wrong_sums(con: duckdb.DuckDBPyConnection, domain: Domain) -> Iterator[str]:
-    """Compare every total with its own account plus its children's totals, parent by parent.
-
-    The roll-up sums by ancestor; this sums by child, so a slip in either shows.
-    """
-    for name, data_set in domain.data_sets.items():
-        columns = [
-            (indicator, data_set.figure_column(indicator))
-            for indicator, definition in data_set.indicators.items()
-            if definition.kind in ADDITIVE
-        ]
-        if not columns:
-            continue
-        sums = ", ".join(f"sum({column}) as {column}" for _, column in columns)
-        wrong = " or ".join(
-            f"({column} is distinct from coalesce({indicator}_own + children.{column}, {indicator}_own, "
-            f"children.{column}) and ({indicator}_own is not null or children.{column} is not null))".replace(
-                f"({column} is", f"(figure.{column} is", 1
-            )
-            for indicator, column in columns
-        )
-        row = first_row(
-            con,
-            f"with children as (select tree.period, tree.parent_code, {sums} from main.fct_{name} as figure "
-            "join main.int_tree as tree using (org_unit_code, period) where tree.parent_code is not null "
-            "and basis = 'as_reported' "
-            "and period in (select period from build.work where data_set = $name) group by all) "
-            f"select figure.org_unit_code, figure.period from main.fct_{name} as figure "
-            "left join children on children.period = figure.period "
-            "and children.parent_code = figure.org_unit_code "
-            "where basis = 'as_reported' and figure.period in "
-            f"(select period from build.work where data_set = $name) and ({wrong}) "
-            "order by all limit 1",
-            {"name": name},
-        )
-        if row:
-            yield f"fct_{name}: a total of {row[0]} for {row[1]} is not the sum of its own account and its children"
-
-
-def _outside_the_tree(con: duckdb.DuckDBPyConnection, domain: Domain) -> Iterator[str]:
-    for name in domain.data_sets:
-        row = first_row(
-            con,
-            f"select org_unit_code, period, submission_id from main.obs_{name} as observation "
-            "where period in (select period from build.work where data_set = $name) "
-            "and not exists (from main.int_tree as tree where tree.period = observation.period "
-            "and tree.org_unit_code = observation.org_unit_code) order by all limit 1",
-            {"name": name},
-        )
-        if row:
-            yield f"obs_{name}: {row[0]} is not in the tree of {row[1]} (submission {row[2]})"
-
-
-def _rules_that_failed(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    row = first_row(
-        con, "select rule_id, period, error from judged.rule_result where error is not null order by all limit 1"
-    )
-    if row:
-        yield f"the rule {row[0]} could not run for {row[1]}: {row[2]}"
 
 
 def _marts(settings: Settings) -> list[Mart]:
@@ -200,7 +109,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     if release_id in taken:
         release_id = next(f"{release_id}-{n}" for n in itertools.count(2) if f"{release_id}-{n}" not in taken)
     making = settings.releases / f"{_MAKING}{release_id}"
-    before = _latest(settings)
+    before = next((release.folder for release in reversed(releases(settings))), None)
     marts = _marts(settings)
     parts = _write_parts(con, marts, making, before)
     row_counts = {
@@ -220,7 +129,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     _write_marts(settings, marts, making, before, facts)
     folder = settings.releases / release_id
     making.rename(folder)
-    _sync_to_disk(settings.releases)
+    sync_to_disk(settings.releases)
     return folder
 
 
@@ -328,7 +237,7 @@ def _write_marts(
         ).fetchall()
         kept = {(mart.schema, mart.name) for mart in marts if mart.form != "view"}
         for schema, name, is_view in standing:
-            if is_view or (schema, name) not in kept:
+            if is_view or (schema != history.SCHEMA and (schema, name) not in kept):
                 con.execute(f"drop {'view' if is_view else 'table'} {schema}.{name}")
         definitions = dict(
             con.execute("select view_name, sql from duckdb_views() where database_name = 'warehouse'").fetchall()
@@ -347,8 +256,9 @@ def _write_marts(
         )
         con.execute(f"copy release to '{making / 'tables' / 'release.parquet'}' (format parquet)")
         con.execute("detach warehouse")
+        history.write(con, Release(making), facts, releases(settings))
         con.execute("checkpoint")
-    _sync_to_disk(path)
+    sync_to_disk(path)
 
 
 def _refresh(con: duckdb.DuckDBPyConnection, mart: Mart, old_parts: dict[str, str], parts: dict[str, str]) -> None:
@@ -381,30 +291,3 @@ def _relocated(definition: str, marts: list[Mart]) -> str:
         lambda found: f"{schemas[found[1]]}.{found[1]}" if found[1] in schemas else found[0],
         definition,
     )
-
-
-def _latest(settings: Settings) -> Path | None:
-    """Return the newest release by what it knew; new parts are linked from it."""
-    found = [path.parent for path in settings.releases.glob("[!.]*/manifest.json") if not path.parent.is_symlink()]
-    return max(found, key=lambda path: (manifest(path)["known_at"], path.name), default=None)
-
-
-def _knows_at_least_as_much(settings: Settings, folder: Path) -> bool:
-    standing = current(settings)
-    return standing is None or manifest(standing)["known_at"] <= manifest(folder)["known_at"]
-
-
-def _point_current_to(settings: Settings, folder: Path) -> None:
-    link = settings.releases / f".{CURRENT}-{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name)
-    link.replace(settings.releases / CURRENT)
-    _sync_to_disk(settings.releases)
-
-
-def _sync_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
