@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from plumbline.cli import data_set, night, read, registry, source
+from plumbline.cli import data_set, night, read, registry, release, source, trace
 from plumbline.errors import PlumblineError, TryAgain
 
 _TRY_AGAIN = 75
@@ -27,6 +27,8 @@ app.add_typer(read.app)
 app.add_typer(source.app, name="source")
 app.add_typer(data_set.app, name="data-set")
 app.add_typer(registry.app, name="registry")
+app.add_typer(release.app, name="release")
+app.add_typer(trace.app)
 
 
 def main() -> None:

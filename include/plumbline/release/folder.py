@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -118,3 +119,16 @@ def sync_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def export(release: Release, path: Path) -> Path:
+    """Write a release as one file that needs nothing else, and return it; a file of that name is replaced at once.
+
+    marts.duckdb is such a file; this is a copy that the removal of the release does not take away.
+    """
+    if not path.parent.is_dir():
+        raise StopTheRun(f"{path.parent} is no folder to write {path.name} to")
+    written = path.with_name(f".{path.name}-{os.getpid()}")
+    shutil.copyfile(release.folder / "marts.duckdb", written)
+    written.replace(path)
+    return path
