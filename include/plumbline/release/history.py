@@ -89,11 +89,17 @@ class _Indicator:
         return f"{changed} and {'is_last' if self.kind in ADDITIVE else 'is_whole and is_self'}"
 
 
-def write(con: duckdb.DuckDBPyConnection, making: Release, facts: dict[str, Any], standing: list[Release]) -> None:
+def write(
+    con: duckdb.DuckDBPyConnection,
+    making: Release,
+    facts: dict[str, Any],
+    standing: list[Release],
+    copied_from: Release | None = None,
+) -> None:
     """Write the history of the release that is being made, and the two views of it.
 
-    ``con`` is its marts.duckdb, complete but for them and maybe with the history of another release that it is a
-    copy of; ``facts`` its manifest; ``standing`` the other releases, in order.
+    ``con`` is its marts.duckdb, complete but for them and with the history of the release that it is a copy of;
+    ``facts`` its manifest; ``standing`` the other releases, in order.
     """
     no_newer = [release for release in standing if release.known_at <= making.known_at]
     twin = next(
@@ -107,7 +113,7 @@ def write(con: duckdb.DuckDBPyConnection, making: Release, facts: dict[str, Any]
     origin = twin or (no_newer[-1] if no_newer else None)
     if origin:
         con.execute(f"attach '{origin.folder / 'marts.duckdb'}' as previous (read_only)")
-    if origin is None or origin is not standing[-1] or not _has_history(origin):
+    if origin is None or origin is not copied_from or not _has_history(origin):
         _start(con)
         if origin and _has_history(origin):
             for table in _tables(con, "previous"):

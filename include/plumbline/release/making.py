@@ -109,7 +109,8 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     if release_id in taken:
         release_id = next(f"{release_id}-{n}" for n in itertools.count(2) if f"{release_id}-{n}" not in taken)
     making = settings.releases / f"{_MAKING}{release_id}"
-    before = next((release.folder for release in reversed(releases(settings))), None)
+    standing = releases(settings)
+    before = standing[-1].folder if standing else None
     marts = _marts(settings)
     parts = _write_parts(con, marts, making, before)
     row_counts = {
@@ -126,7 +127,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
         "parts": parts,
     }
     (making / "manifest.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    _write_marts(settings, marts, making, before, facts)
+    _write_marts(settings, marts, making, standing, facts)
     folder = settings.releases / release_id
     making.rename(folder)
     sync_to_disk(settings.releases)
@@ -218,13 +219,14 @@ def _fingerprints(con: duckdb.DuckDBPyConnection, mart: Mart) -> list[tuple[str,
 
 
 def _write_marts(
-    settings: Settings, marts: list[Mart], making: Path, before: Path | None, facts: dict[str, Any]
+    settings: Settings, marts: list[Mart], making: Path, others: list[Release], facts: dict[str, Any]
 ) -> None:
-    """Write marts.duckdb: the release before's, with the parts that changed put in anew."""
-    old_parts = manifest(before)["parts"] if before else {}
+    """Write marts.duckdb: the newest release's, with the parts that changed put in anew."""
+    newest = others[-1] if others else None
+    old_parts = newest.parts if newest else {}
     path = making / "marts.duckdb"
-    if before:
-        shutil.copyfile(before / "marts.duckdb", path)
+    if newest:
+        shutil.copyfile(newest.folder / "marts.duckdb", path)
     with duckdb.connect(str(path)) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("set preserve_insertion_order = false")
@@ -256,7 +258,7 @@ def _write_marts(
         )
         con.execute(f"copy release to '{making / 'tables' / 'release.parquet'}' (format parquet)")
         con.execute("detach warehouse")
-        history.write(con, Release(making), facts, releases(settings))
+        history.write(con, Release(making), facts, others, copied_from=newest)
         con.execute("checkpoint")
     sync_to_disk(path)
 
