@@ -79,7 +79,7 @@ def test_a_rate_leads_to_its_numerator_and_its_denominator(tracer: Tracer) -> No
 def test_a_nil_return_is_a_zero_without_a_figure_in_its_cell(tracer: Tracer) -> None:
     trace = tracer.trace("V91", "mediation.opened", "2024-01")
     [cell] = trace.step.cells
-    assert (cell.action, cell.text, cell.read) == ("nil", None, 0)
+    assert (cell.action, cell.text, cell.read) == ("nil", None, Decimal(0))
     assert trace.agrees
 
 
@@ -119,8 +119,8 @@ def test_a_landed_file_that_somebody_changed_does_not_give_the_figure(district: 
     with Tracer(changed, find(changed, None)) as tracer:
         trace = tracer.trace("D", "training.attended", "2024-02")
     assert not trace.agrees
-    assert [(cell.reporter, cell.value, cell.read) for cell in trace.wrong] == [("T2", 37, 38)]
-    assert (trace.recomputed, trace.step.figure.total_value) == (70, 69)
+    assert [(cell.reporter, cell.value, cell.read) for cell in trace.wrong] == [("T2", Decimal(37), Decimal(38))]
+    assert (trace.recomputed, trace.step.figure.total_value) == (Decimal(70), Decimal(69))
 
 
 def test_the_page_and_the_text_name_figure_and_cell_and_need_nothing_else(tracer: Tracer, tmp_path: Path) -> None:

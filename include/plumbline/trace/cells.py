@@ -13,8 +13,8 @@ from openpyxl.utils import column_index_from_string
 
 from plumbline.collect.contract import load_source
 from plumbline.collect.delivery import RawTable
-from plumbline.collect.files import FORMATS
 from plumbline.collect.formats import read_tables
+from plumbline.collect.kinds.files import FORMATS
 from plumbline.collect.landing import batches
 from plumbline.errors import StopTheRun
 from plumbline.printed import PrintedWords

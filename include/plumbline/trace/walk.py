@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from plumbline.deployment import as_known
 from plumbline.domain import ADDITIVE, Indicator, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.printed import load_printed_words
@@ -142,6 +143,7 @@ class Tracer(AbstractContextManager["Tracer"]):
 
     def __init__(self, settings: Settings, release: Release) -> None:
         self._release = release
+        settings = as_known(settings, release.known_at)
         self._domain = load_domain(settings.domain)
         self._words = load_printed_words(settings.domain)
         self._files = LandedFiles(settings)
@@ -288,8 +290,9 @@ class Tracer(AbstractContextManager["Tracer"]):
             parameters,
         ).fetchall()
         return [
-            Figure(code, name, indicator_id, period, *values, self._how(indicator_id, *values[:3]))
-            for code, name, *values in rows
+            Figure(code, name, indicator_id, period, own, children, total, claimed, due, received, how)
+            for code, name, own, children, total, claimed, due, received in rows
+            for how in [self._how(indicator_id, own, children, total)]
         ]
 
     def _how(self, indicator_id: str, own: Decimal | None, children: Decimal | None, total: Decimal | None) -> How:
