@@ -13,7 +13,7 @@ from openpyxl.utils import column_index_from_string
 
 from plumbline.collect.contract import load_source
 from plumbline.collect.delivery import RawTable
-from plumbline.collect.formats import read_tables
+from plumbline.collect.formats import cell_text, read_tables
 from plumbline.collect.kinds.files import FORMATS
 from plumbline.collect.landing import batches
 from plumbline.errors import StopTheRun
@@ -61,10 +61,13 @@ class LandedFiles:
         table = self._read(delivery_id).get(sheet)
         match = re.fullmatch(r"([A-Z]+)(\d+)", cell)
         if table is not None and match:
-            column = column_index_from_string(match[1]) - 1
-            row = pc.index(table.row_numbers, int(match[2])).as_py()
+            column, row_number = column_index_from_string(match[1]) - 1, int(match[2])
+            if row_number <= len(table.top) and column < len(table.top[row_number - 1]):
+                return table.top[row_number - 1][column]
+            row = pc.index(table.row_numbers, row_number).as_py()
             if row >= 0 and column < len(table.columns):
-                text: str | None = table.columns[column][row].as_py()
+                cells = table.columns[column]
+                text: str | None = cell_text(cells[row]) if isinstance(cells, list) else cells[row].as_py()
                 return text
         raise StopTheRun(f"{self.path(delivery_id)} has no cell {cell}{f' in the sheet {sheet}' if sheet else ''}")
 
@@ -77,7 +80,7 @@ class LandedFiles:
         source = load_source(self._settings, source_name)
         sheets = {carries.sheet for carries in source.data_sets.values() if carries.sheet}
         file_format = FORMATS.get(Path(file_name).suffix.lower(), "csv")
-        self._tables[delivery_id] = read_tables(path.read_bytes(), file_format, source.header_row, sheets)
+        self._tables[delivery_id] = read_tables(path.read_bytes(), file_format, source, sheets)
         if len(self._tables) > _KEPT_OPEN:
             self._tables.popitem(last=False)
         return self._tables[delivery_id]
