@@ -360,7 +360,7 @@ class Tracer(AbstractContextManager["Tracer"]):
             qualify not is_claim or row_number() over (
                 partition by observation.org_unit_code order by reporter <> observation.org_unit_code, reporter
             ) = 1
-            order by delivery_id, sheet, cell
+            order by {"delivery_id" if within else "observation.period, reporter"}, file_name, sheet, cell
             """,
             {"unit": figure.org_unit_code, "period": figure.period},
         ).fetchall()
