@@ -1,7 +1,7 @@
 """A rule's comparisons over the wide tables ``fct_<data_set>``, as SQL.
 
-A comparison is made on one of two accounts: on what rolled up (``total``), or on what a unit claims with
-everything below it (``claimed``). Totals are compared once all reports that they are made of have arrived,
+A comparison is made on one of three accounts: on what rolled up (``total``), on what a unit claims with
+everything below it (``claimed``), or on the report of a unit that stands alone (``own``). Totals are compared once all reports that they are made of have arrived,
 or already before where each report must satisfy the rule by itself: figures of one kind in one reporting
 group. Where reports may have left an optional indicator out, its total is a lower bound.
 """
@@ -15,10 +15,13 @@ from typing import Literal
 from plumbline.domain import Indicator
 from plumbline.rules import Rule, Rules
 from plumbline.rules.expression import Term
-from plumbline.rules.intervals import FIGURE, Comparison, Interval, compare
+from plumbline.rules.intervals import Comparison, Interval, as_printed, at_least, stated_rate
 from plumbline.rules.message import literal
+from plumbline.rules.numbers import FIGURE, Sql
+from plumbline.rules.relation import Relation
 
-Account = Literal["total", "claimed"]
+Account = Literal["total", "claimed", "own"]
+_EARLIER = {"previous": "period.previous_period", "last_year": "period.same_period_last_year"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Case:
     """What is joined to the wide table for it, by alias."""
     due: str
     """Condition that what is to be compared has arrived."""
-    comparison: Comparison
+    comparison: Comparison[Sql]
     left_printed: str = "null::varchar"
     right_printed: str = "null::varchar"
     with_pseudo: str = "null::bigint"
@@ -60,77 +63,109 @@ class Figures:
     printed: frozenset[tuple[str, str]]
     """Data set and indicator of all claims that carry their text as printed."""
 
-    def column(self, term: Term, ending: str = "") -> str:
+    def column(self, term: Term, ending: str = "") -> Sql:
         """Return the column of a term's total or count, or one that stands beside it (``_claimed``)."""
         data_set = self.rules.domain.data_sets[term.data_set]
         name = f"{term.indicator}{ending}" if ending else data_set.figure_column(term.indicator)
-        return f"{_alias(term, self.data_set)}.{name}"
+        return Sql(f"{_alias(term, self.data_set)}.{name}")
 
-    def total(self, term: Term) -> Interval:
+    def total(self, term: Term) -> Interval[Sql]:
         """Return what rolled up; the period before counts as zero where nothing was due in it."""
         column = self.column(term)
         indicator = self._indicator(term)
         group = self._group(term)
-        if term.previous and group:
+        if term.when == "previous" and group:
             due = f"{_alias(term, self.data_set)}.due_{group}"
-            column = f"case when coalesce({due}, 0) = 0 then 0 else {column} end"
+            column = Sql(f"(case when coalesce({due}, 0) = 0 then 0 else {column} end)")
         if indicator.kind == "rate":
-            return Interval.stated_rate(column)
-        return Interval.at_least(column) if indicator.optional else Interval.exact(column)
+            return stated_rate(column)
+        return at_least(column) if indicator.optional else Interval.exact(column)
 
-    def claim(self, term: Term) -> Interval:
+    def claim(self, term: Term) -> Interval[Sql]:
         """Return what is claimed; the period before counts as zero where nothing is claimed for it."""
         if term.registered:
             return Interval.exact(self.column(term))
         column = self.column(term, "_claimed")
-        if term.previous:
-            column = f"coalesce({column}, 0)"
-        interval = Interval.stated_rate(column) if self._indicator(term).kind == "rate" else Interval.exact(column)
-        return interval.printed(_printed_alias(term)) if self._is_printed(term) else interval
+        if term.when == "previous":
+            column = Sql(f"coalesce({column}, 0)")
+        interval = stated_rate(column) if self._indicator(term).kind == "rate" else Interval.exact(column)
+        return as_printed(interval, _printed_alias(term)) if self._is_printed(term) else interval
 
-    def compare(self, rule: Rule, of: Callable[[Term], Interval]) -> Comparison:
-        """Return the rule's relation, with its tolerance, over terms read by ``of``."""
-        return compare(rule.expression, of, rule.scale, rule.entry.tolerance)
+    def own(self, term: Term) -> Interval[Sql]:
+        """Return what the unit's own report says."""
+        if term.registered:
+            return Interval.exact(self.column(term))
+        column = self.column(term, "_own")
+        return stated_rate(column) if self._indicator(term).kind == "rate" else Interval.exact(column)
 
-    def on_totals(self, rule: Rule) -> Case:
+    def on_totals(self, relation: Relation) -> Case:
         """Return the comparison of what rolled up.
 
         It is due where reports have arrived that state a term; a term that is optional and was not
         stated leaves nothing to compare.
         """
-        now = [term for term in rule.terms if not term.previous and self._group(term)]
-        stated = [self.total(term).value for term in now]
-        optional = [self.total(term).value for term in now if self._indicator(term).optional]
-        comparison = self.compare(rule, self.total)
+        rule = relation.rule
+        now = [term for term in relation.terms if term.when == "now" and self._group(term)]
+        stated = [str(self.total(term).value) for term in now]
+        optional = [self.total(term).value for term in now if relation.expression and self._indicator(term).optional]
+        comparison = relation.compare(self.total)
         return Case(
-            indicator=rule.indicators[0],
+            indicator=relation.indicator,
             account="total",
-            joins=self.joins(rule, rule.terms, "total"),
+            joins=self.joins(rule, relation.terms, "total"),
             due=all_of(
                 self.applies(rule),
-                self._arrived(rule),
+                self._arrived(relation),
                 f"coalesce({', '.join(stated)}) is not null" if stated else "false",
                 *(f"{value} is not null" for value in optional),
-                comparison.divisible,
+                divisible(comparison),
             ),
             comparison=comparison,
         )
 
-    def on_claims(self, rule: Rule) -> Case:
+    def on_claims(self, relation: Relation) -> Case:
         """Return the comparison of what units claim; it is due where all its terms are claimed."""
-        comparison = self.compare(rule, self.claim)
+        rule = relation.rule
+        comparison = relation.compare(self.claim)
         return Case(
-            indicator=rule.indicators[0],
+            indicator=relation.indicator,
             account="claimed",
-            joins=self.joins(rule, rule.terms, "claimed"),
+            joins=self.joins(rule, relation.terms, "claimed"),
             due=all_of(
                 self.applies(rule),
-                *(f"{self.claim(term).value} is not null" for term in rule.terms if not term.registered),
-                comparison.divisible,
+                *(f"{self.claim(term).value} is not null" for term in relation.terms if not term.registered),
+                divisible(comparison),
             ),
             comparison=comparison,
-            left_printed=self.text(rule.expression.left.only_term),
-            right_printed=self.text(rule.expression.right.only_term),
+            left_printed=self.text(relation.left),
+            right_printed=self.text(relation.right.only_term if relation.right else None),
+        )
+
+    def on_reports(self, relation: Relation) -> Case:
+        """Return the comparison of what the only report of a unit says.
+
+        Several reports of one unit may state the same rate each, or one of two figures that exclude each
+        other: what they say is added up in the wide table, so they cannot be told apart there.
+        """
+        rule = relation.rule
+        comparison = relation.compare(self.own)
+        groups = dict.fromkeys(
+            f"{_alias(term, self.data_set)}.received_{self._group(term)} = 1"
+            for term in relation.terms
+            if self._group(term)
+        )
+        values = [str(self.own(term).value) for term in ([relation.left] if relation.left else relation.terms)]
+        return Case(
+            indicator=relation.indicator,
+            account="own",
+            joins=self.joins(rule, relation.terms, "own"),
+            due=all_of(
+                self.applies(rule),
+                *groups,
+                f"coalesce({', '.join(values)}) is not null",
+                divisible(comparison),
+            ),
+            comparison=comparison,
         )
 
     def text(self, term: Term | None) -> str:
@@ -157,7 +192,7 @@ class Figures:
             )
         for term in terms:
             alias, printed = _alias(term, self.data_set), _printed_alias(term)
-            period = "period.previous_period" if term.previous else "figure.period"
+            period = _EARLIER.get(term.when, "figure.period")
             if alias != "figure":
                 joins[alias] = (
                     f"left join main.fct_{term.data_set} as {alias} "
@@ -182,7 +217,9 @@ class Figures:
             if group:
                 complete = f"{alias}.received_{group} >= {alias}.due_{group}"
                 due = f"{alias}.due_{group} > 0"
-                conditions.append(f"coalesce({complete}, true)" if term.previous else f"{due} and {complete}")
+                conditions.append(
+                    f"coalesce({complete}, true)" if term.when == "previous" else f"{due} and {complete}"
+                )
         return all_of(*dict.fromkeys(conditions))
 
     def offenders(self, cases: Iterable[Case]) -> str:
@@ -243,11 +280,12 @@ class Figures:
             ]
         )
 
-    def _arrived(self, rule: Rule) -> str:
-        kinds = {(self._group(term), self._indicator(term).kind) for term in rule.terms}
-        if rule.holds_in_every_form and len(kinds) == 1:
-            return f"figure.received_{self._group(rule.terms[0])} > 0"
-        return self.complete(rule.terms)
+    def _arrived(self, relation: Relation) -> str:
+        terms = relation.terms
+        kinds = {(self._group(term), self._indicator(term).kind) for term in terms}
+        if relation.rule.holds_in_every_form and len(kinds) == 1:
+            return f"figure.received_{self._group(terms[0])} > 0"
+        return self.complete(terms)
 
     def _indicator(self, term: Term) -> Indicator:
         return self.rules.domain.data_sets[term.data_set].indicators[term.indicator]
@@ -261,16 +299,21 @@ class Figures:
 
 def _alias(term: Term, data_set: str) -> str:
     alias = "figure" if term.data_set == data_set else f"figure_of_{term.data_set}"
-    return f"{alias}_before" if term.previous else alias
+    return alias if term.when == "now" else f"{alias}_{term.when}"
 
 
 def _printed_alias(term: Term) -> str:
-    return f"printed_{term.data_set}_{term.indicator}{'_before' if term.previous else ''}"
+    return f"printed_{term.data_set}_{term.indicator}" + ("" if term.when == "now" else f"_{term.when}")
 
 
-def all_of(*conditions: str) -> str:
+def all_of(*conditions: object) -> str:
     """Return the condition that all of ``conditions`` hold."""
-    return " and ".join(condition for condition in conditions if condition != "true") or "true"
+    return " and ".join(condition for condition in map(str, conditions) if condition != "true") or "true"
+
+
+def divisible(comparison: Comparison[Sql]) -> str:
+    """Return the condition that no ratio has a denominator of zero; one that is not known may be divided by."""
+    return all_of(*(f"coalesce({denominator}, 1) <> 0" for denominator in comparison.denominators))
 
 
 def _literals(values: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from great_expectations.expectations.core.unexpected_rows_expectation import Une
 
 from expectations.cases import Case, Figures
 from plumbline.rules import Rule
+from plumbline.rules.relation import relations
 
 
 class RuleExpectation(UnexpectedRowsExpectation):
@@ -24,8 +25,8 @@ class RuleExpectation(UnexpectedRowsExpectation):
 
     @classmethod
     def cases(cls, rule: Rule, figures: Figures) -> list[Case]:
-        """Return what is compared: the rule's expression, on totals and on claims."""
-        return [figures.on_totals(rule), figures.on_claims(rule)]
+        """Return what is compared: the rule's relations, on totals and on claims."""
+        return [case for each in relations(rule) for case in (figures.on_totals(each), figures.on_claims(each))]
 
     def _validate(
         self, metrics: dict[str, Any], runtime_configuration: Any = None, execution_engine: Any = None

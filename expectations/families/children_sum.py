@@ -11,7 +11,8 @@ from plumbline.rules.intervals import Comparison, contradicts
 class ChildrenSum(RuleExpectation):
     """What a unit claims with everything below it is what rolls up: its own figure and its children's.
 
-    One rule compares every indicator of a data set that adds. It is due where all reports from the unit
+    One rule compares every indicator of a data set that adds. What is assigned to no child is held by a
+    pseudo-unit of the tree, which adds like any other child. It is due where all reports from the unit
     and below it have arrived; with reports missing the ledger says so and there is no finding. A claim
     that already contradicts the registry (family registry_claim) is that rule's finding alone.
     """

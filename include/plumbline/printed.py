@@ -1,26 +1,38 @@
-"""Figures as reports print them: ``99%以上``, ``12000余``, ``39.36万`` as a value and an interval.
+"""Figures as reports print them: ``99%以上``, ``12000余``, ``39.36万`` as a value and what it may stand for.
 
 What a text may stand for follows from how far its figure is printed. Without any word, a figure with
-a multiplier or a per cent sign stands for everything that *rounds or truncates* to it, since printers
+a multiplier or a sign of a ratio stands for everything that *rounds or truncates* to it, since printers
 do both: ``99%`` for [98.5, 100). Words widen or shift that (see ``Effect``). A plain number stands for
 itself.
 
-No language is known here: words, multipliers and the decimal mark are the domain's, in ``printed.yml``:
+No language is known here: words, signs and marks are the domain's, in ``printed.yml``:
 
-    decimal_mark: "."
-    percent: ["%", "％"]
-    multipliers: {千: 1000, 万: 10000}
-    words: {以上: at_least, 余: more, 约: about, 近: nearly, 不足: below}
+    decimal_mark: "."                           what sets decimals apart
+    group_marks: [","]                          what may set thousands apart
+    ratios: {"%": 100, "‰": 1000}               a figure with this sign is so many parts of a whole
+    multipliers: {千: 1000, 万: 10000}          what follows a figure and multiplies it
+    digits: {零: 0, 一: 1, 二: 2}               characters that are digits; multipliers join them: 二千三百
+    words: {以上: at_least, 余: more, 约: about}
+    falls: [下降, 减少]                         words before a figure that turn its sign
+    fillers: [达, 同比, 增长]                   words that change nothing
+    phrases: {过半: 超50%}                      what is read as if it were written otherwise
+    units: [平方米]                             what may stand behind a figure, beside the units of domain.yml
 
-A domain without that file has plain numbers only.
+A domain without that file has plain numbers and percentages only.
+
+Texts are read in Unicode's compatibility form (NFKC: full width is half width), without spaces and in
+lower case. Rounding is to the nearest, halves either way; truncation is towards zero.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -28,76 +40,288 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from plumbline.domain import Strict
+from plumbline.rules.intervals import FINEST, Interval
+from plumbline.rules.numbers import Near
 from plumbline.yaml_file import read_yaml
 
-Effect: TypeAlias = Literal["about", "nearly", "at_least", "more", "below"]
+Effect: TypeAlias = Literal["about", "nearly", "at_least", "above", "more", "below", "at_most"]
 """What a word does to the figure ``v`` beside it; ``u`` is the unit of its last digit that is not zero.
 
     about     whatever rounds or truncates to v at u: about 5000 is [4500, 6000)
     nearly    from v - u to v: nearly 5000 is [4000, 5000]
-    at_least  v or more; of a percentage up to 100, unless v is above that
+    at_least  v or more
+    above     more than v. In Chinese law 以上 and 以下 include the number, 超过 and 不满 do not (Civil Code,
+              article 1259)
     more      v and something, short of the next u: 12000 and more is [12000, 13000). Where u is 1 or
               less, short of the next ten times u: 47 and more is [47, 50)
     below     from zero to short of v
+    at_most   from zero to v
+
+A negative figure is its mirror: a fall of more than 3% is below -3%.
 """
+
+Reading: TypeAlias = Literal["rounded", "truncated"]
+
+_ARABIC = "0123456789"
+_BIG = 10_000
+"""From here on a multiplier counts all that stands before it; smaller ones count the digit before."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """The figure in a text, and the values that the text may stand for: ``low`` to ``high``, inclusive.
+    """The figure in a text, and what the text may stand for, in the unit that it is printed in."""
 
-    Where an interval is open above, ``high`` is the largest double below the bound (and so for
-    ``low``); it is infinite where there is no bound.
-    """
+    figure: Fraction
+    """As printed: 99 of ``99%``, 393600 of ``39.36万``."""
+    last_digit: Fraction
+    """The unit of its last digit: 1 of ``99%``, 100 of ``39.36万``."""
+    whole: int | None
+    """What its sign makes the whole: 100 of a percentage; None where it has no such sign."""
+    effect: Effect | None
+    is_plain: bool
+    """Whether it is a number without word, multiplier or sign of a ratio."""
 
-    value: Decimal
-    low: float
-    high: float
+    @property
+    def value(self) -> Decimal:
+        """The figure as a decimal."""
+        return Decimal(self.figure.numerator) / Decimal(self.figure.denominator)
+
+    @property
+    def step(self) -> Fraction:
+        """The unit of the last digit that is not zero; of zero, of the last digit."""
+        if not self.figure:
+            return self.last_digit
+        step = self.last_digit
+        while (self.figure / (step * 10)).denominator == 1:
+            step *= 10
+        return step
+
+    def read(self, reading: Reading) -> Interval[Near]:
+        """Return the values that a printer turns into this figure by rounding or by truncating it."""
+        unit = self.step if self.effect else self.last_digit
+        if reading == "rounded":
+            return self._between(Near(self.figure - unit / 2), Near(self.figure + unit / 2))
+        if not self.figure:
+            return self._between(Near(-unit, Fraction(1)), Near(unit, Fraction(-1)))
+        if self.figure < 0:
+            return self._between(Near(self.figure - unit, Fraction(1)), Near(self.figure))
+        return self._between(Near(self.figure), Near(self.figure + unit, Fraction(-1)))
+
+    @property
+    def interval(self) -> Interval[Near]:
+        """All that the text may stand for."""
+        if self.is_plain:
+            return Interval.exact(Near(self.figure))
+        if self.effect in (None, "about"):
+            return self.rounded_or_truncated
+        if self.figure < 0:
+            mirrored = Printed(-self.figure, self.last_digit, self.whole, self.effect, self.is_plain).interval
+            return self._between(-mirrored.high, -mirrored.low)
+        v, step = self.figure, self.step
+        # A zero is the least that a count can be; a fall is read as its mirror.
+        if self.effect == "nearly":
+            return self._between(Near(v - step), Near(v))
+        if self.effect == "at_least":
+            return self._between(Near(v), Near.beyond())
+        if self.effect == "above":
+            return self._between(Near(v, Fraction(1)), Near.beyond())
+        if self.effect == "more":
+            wide = step if step > 1 else step * 10
+            return self._between(Near(v), Near((v // wide + 1) * wide, Fraction(-1)))
+        return self._between(Near(Fraction(0)), Near(v, Fraction(-1 if self.effect == "below" else 0)))
+
+    @property
+    def rounded_or_truncated(self) -> Interval[Near]:
+        """The values that a printer turns into this figure one way or the other."""
+        rounded, truncated = self.read("rounded"), self.read("truncated")
+        return self._between(min(rounded.low, truncated.low), max(rounded.high, truncated.high))
+
+    def excludes(self, figure: Fraction) -> bool:
+        """Say whether the text cannot stand for ``figure``."""
+        return not self.interval.low <= Near(figure) <= self.interval.high
+
+    @property
+    def low(self) -> float:
+        """The least that it may stand for, as a float; an end that does not belong is moved inwards by FINEST."""
+        end = self.interval.low
+        if end <= -Near.beyond():
+            return -math.inf
+        if not end.side:
+            return float(end.number)
+        return max(float(end.number + Fraction(FINEST)), math.nextafter(float(end.number), math.inf))
+
+    @property
+    def high(self) -> float:
+        """The most that it may stand for, as a float; infinite where there is no bound."""
+        end = self.interval.high
+        if end >= Near.beyond():
+            return math.inf
+        if not end.side:
+            return float(end.number)
+        return min(float(end.number - Fraction(FINEST)), math.nextafter(float(end.number), -math.inf))
+
+    def _between(self, low: Near, high: Near) -> Interval[Near]:
+        return Interval(Near(self.figure), low, high)
 
 
 class PrintedWords(Strict):
-    """The words that a domain's reports put around figures (``printed.yml``)."""
+    """How a domain's reports print figures (``printed.yml``)."""
 
     decimal_mark: Literal[".", ","] = "."
-    percent: tuple[str, ...] = ("%",)
+    group_marks: tuple[str, ...] = ()
+    ratios: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=lambda: {"%": 100})
     multipliers: dict[str, Annotated[int, Field(gt=1)]] = Field(default_factory=dict)
+    digits: dict[str, Annotated[int, Field(ge=0, le=9)]] = Field(default_factory=dict)
     words: dict[str, Effect] = Field(default_factory=dict)
+    falls: tuple[str, ...] = ()
+    fillers: tuple[str, ...] = ()
+    phrases: dict[str, str] = Field(default_factory=dict)
+    units: tuple[str, ...] = ()
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        def one_of(texts: tuple[str, ...]) -> str:
-            return "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)) or r"(?!)"
+    def parse(self, text: str, units: Iterable[str] = ()) -> Printed | None:
+        """Return what ``text`` stands for; None when it is not understood, for nothing is guessed.
 
-        word = one_of(tuple(self.words))
-        return re.compile(
-            rf"(?P<before>{word})?(?P<sign>-?)(?P<digits>(?:0|[1-9]\d*)(?:[{self.decimal_mark}]\d+)?)(?P<inside>{word})?"
-            rf"(?P<multiplier>{one_of(tuple(self.multipliers))})?(?P<percent>{one_of(self.percent)})?"
-            rf"(?P<after>{word})?",
-            re.ASCII,
+        It is one figure, with a sign of a ratio and a word at most. ``units`` are the names that may stand
+        behind it and change nothing.
+        """
+        written = _plain(text, self.group_marks)
+        for phrase, meant in self._phrases:
+            written = written.replace(phrase, meant)
+        parts = self._split(written, {_plain(unit) for unit in units})
+        numeral = [position for position, (kind, _) in enumerate(parts) if kind == "numeral"]
+        if not numeral:
+            return None
+        first, last = numeral[0], numeral[-1]
+        words = [self._words[text] for kind, text in parts if kind == "word"]
+        wholes = [self._ratios[text] for kind, text in parts if kind == "ratio"]
+        kinds = [kind for kind, _ in parts]
+        falls = kinds.count("fall") + kinds.count("-")
+        if (
+            max(len(words), len(wholes), falls, kinds.count("unit")) > 1
+            or set(kinds[first:last]) - {"numeral", "word"}  # a word may stand within the figure: 30余万
+            or {"fall", "-"} & set(kinds[last:])
+            or ("-" in kinds and kinds[first - 1] != "-")
+            or "unit" in kinds[:first]
+        ):
+            return None
+        read = self._numeral("".join(parts[position][1] for position in numeral))
+        if read is None:
+            return None
+        figure, last_digit, is_multiplied = read
+        return Printed(
+            figure=-figure if falls else figure,
+            last_digit=last_digit,
+            whole=wholes[0] if wholes else None,
+            effect=words[0] if words else None,
+            is_plain=not (words or wholes or is_multiplied),
         )
 
-    def parse(self, text: str) -> Printed | None:
-        """Return what ``text`` stands for, a percentage in per cent; None when it is not understood.
+    def effect(self, word: str) -> Effect | None:
+        """Return what a word does to the figure beside it; None where the domain does not know it."""
+        return self._words.get(_plain(word))
 
-        It is one figure, with a multiplier, a per cent sign and one word at most.
+    def _split(self, written: str, units: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the parts of a text, each with what it is; nothing, where one of them is not known."""
+        kinds = dict.fromkeys(units, "unit") | self._kinds
+        part = re.compile(rf"(?P<arabic>{self._arabic})|{_one_of(kinds)}", re.ASCII)
+        parts: list[tuple[str, str]] = []
+        while written:
+            match = part.match(written)
+            if match is None:
+                return []
+            parts.append(("numeral" if match["arabic"] else kinds[match[0]], match[0]))
+            written = written[match.end() :]
+        return parts
+
+    def _numeral(self, text: str) -> tuple[Fraction, Fraction, bool] | None:
+        """Return a number, the unit of its last digit, and whether it is a rounded one by its multiplier.
+
+        Small multipliers count the digits before them, large ones all that stands before: 二千三百万. A number
+        that is written in characters throughout is as plain as one in digits, up to the large multipliers.
         """
-        match = self._pattern.fullmatch(text)
-        if match is None:
-            return None
-        words = [word for word in match.group("before", "inside", "after") if word]
-        if len(words) > 1:
-            return None
-        multiplier = self.multipliers.get(match["multiplier"] or "", 1)
-        digits = Decimal(match["sign"] + match["digits"].replace(self.decimal_mark, "."))
-        last_digit = Decimal(1).scaleb(int(digits.as_tuple().exponent)) * multiplier
-        value = digits * multiplier
-        if words:
-            low, high = _with_word(self.words[words[0]], value, last_digit, bool(match["percent"]))
-        elif match["percent"] or multiplier > 1:
-            low, high = _rounds_or_truncates(value, last_digit)
-        else:
-            low = high = float(value)
-        return Printed(value, low, high)
+        total = section = Fraction(0)
+        unit = Fraction(1)
+        below = _BIG
+        is_multiplied = False
+        # The last match is empty: both of its parts may be missing.
+        for match in list(self._counted.finditer(text))[:-1]:
+            digits, multiplier = match["digits"], match["multiplier"]
+            factor = self._multipliers[multiplier] if multiplier else 1
+            number = self._number(digits) if digits else None
+            opens = match.start() == 0
+            if factor < _BIG and (
+                factor >= below
+                or (number is None and not opens)
+                # What ends a number without a multiplier are its ones: 二百三十五 and 二百零五, not 一百二.
+                or (factor == 1 and not opens and below != 10 and not self.digits.get((digits or " ")[0]) == 0)
+            ):
+                return None
+            is_multiplied |= factor >= _BIG or (factor > 1 and bool(digits) and digits[0] in _ARABIC)
+            unit = factor * (number.unit if number else unit)
+            counted = section + (number.value if number else 0)
+            if factor >= _BIG:
+                # 万亿: what stands before the second multiplier was counted by the first.
+                total = total + counted * factor if number or section else (total or 1) * factor
+                section, below = Fraction(0), _BIG
+            else:
+                section += factor * (number.value if number else 1)
+                below = factor
+        return total + section, unit, is_multiplied
+
+    def _number(self, digits: str) -> _Number:
+        """Return the number that digits stand for, in figures or in characters, and the unit of the last."""
+        arabic = "".join(str(self.digits.get(character, character)) for character in digits)
+        whole, _, decimals = arabic.partition(self.decimal_mark)
+        unit = Fraction(1, 10 ** len(decimals))
+        return _Number(int(whole + decimals) * unit, unit)
+
+    @cached_property
+    def _phrases(self) -> list[tuple[str, str]]:
+        phrases = ((_plain(phrase), _plain(meant)) for phrase, meant in self.phrases.items())
+        return sorted(phrases, key=lambda pair: -len(pair[0]))
+
+    @cached_property
+    def _words(self) -> dict[str, Effect]:
+        return {_plain(word): effect for word, effect in self.words.items()}
+
+    @cached_property
+    def _ratios(self) -> dict[str, int]:
+        return {_plain(sign): whole for sign, whole in self.ratios.items()}
+
+    @cached_property
+    def _multipliers(self) -> dict[str, int]:
+        return {_plain(name): factor for name, factor in self.multipliers.items()}
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """What each word, sign and unit is, written plainly."""
+        named = {
+            "unit": self.units,
+            "filler": ("+", *self.fillers),
+            "fall": self.falls,
+            "word": self.words,
+            "ratio": self.ratios,
+            "numeral": (*self.digits, *self.multipliers),
+            "-": ("-",),
+        }
+        return {_plain(text): kind for kind, texts in named.items() for text in texts}
+
+    @cached_property
+    def _arabic(self) -> str:
+        return rf"(?:0|[1-9][0-9]*)(?:[{self.decimal_mark}][0-9]+)?(?![0-9])"
+
+    @cached_property
+    def _counted(self) -> re.Pattern[str]:
+        """Digits and the multiplier that counts them, or either alone."""
+        return re.compile(
+            rf"(?P<digits>{self._arabic}|(?:{_one_of(self.digits)})+)?(?P<multiplier>{_one_of(self._multipliers)})?"
+        )
+
+
+@dataclass(frozen=True)
+class _Number:
+    value: Fraction
+    unit: Fraction
 
 
 def load_printed_words(folder: Path) -> PrintedWords:
@@ -106,38 +330,15 @@ def load_printed_words(folder: Path) -> PrintedWords:
     return read_yaml(path, PrintedWords) if path.exists() else PrintedWords()
 
 
-def _rounds_or_truncates(value: Decimal, unit: Decimal) -> tuple[float, float]:
-    """Return the values that become ``value`` when rounded (halves either way) or cut at ``unit``."""
-    half = unit / 2
-    if value < 0:
-        return _above(value - unit), float(value + half)
-    return float(value - half), _under(value + unit)
+def _one_of(texts: Iterable[str]) -> str:
+    return "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)) or r"(?!)"
 
 
-def _with_word(effect: Effect, value: Decimal, last_digit: Decimal, percent: bool) -> tuple[float, float]:
-    unit = _last_nonzero(value, last_digit)
-    if effect == "about":
-        return _rounds_or_truncates(value, unit)
-    if effect == "nearly":
-        return float(value - unit), float(value)
-    if effect == "at_least":
-        return float(value), 100.0 if percent and value <= 100 else math.inf
-    if effect == "more":
-        step = unit if unit > 1 else unit * 10
-        return float(value), _under((value // step + 1) * step)
-    return min(0.0, float(value)), _under(value)
-
-
-def _last_nonzero(value: Decimal, last_digit: Decimal) -> Decimal:
-    """Return the unit of the last digit of ``value`` that is not zero; of zero, ``last_digit``."""
-    if not value:
-        return last_digit
-    return Decimal(1).scaleb(int(value.normalize().as_tuple().exponent))
-
-
-def _under(bound: Decimal) -> float:
-    return math.nextafter(float(bound), -math.inf)
-
-
-def _above(bound: Decimal) -> float:
-    return math.nextafter(float(bound), math.inf)
+def _plain(text: str, group_marks: Iterable[str] = ()) -> str:
+    """Return ``text`` in half width and lower case, without spaces and marks between groups of three digits."""
+    plain = unicodedata.normalize("NFKC", text).strip().lower().replace("−", "-").replace("–", "-")
+    plain = re.sub(r"\s+", " ", plain)
+    for mark in (*group_marks, " "):
+        grouped = rf"(?<![\d{re.escape(mark)}])\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?!\d)"
+        plain = re.sub(grouped, lambda match, mark=mark: match[0].replace(mark, ""), plain)
+    return re.sub(r"(?<!\d) | (?!\d)", "", plain)

@@ -15,8 +15,8 @@ import duckdb
 
 from plumbline.domain import load_domain
 from plumbline.rules import Rules, load_rules
-from plumbline.rules.intervals import FIGURE
 from plumbline.rules.message import message
+from plumbline.rules.numbers import FIGURE
 from plumbline.settings import Settings
 from plumbline.warehouse import as_built, connect, lock, reach_stage, require_stage
 
@@ -120,18 +120,20 @@ def _judge(settings: Settings) -> ReconcileResult:
 def _judged_periods(con: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, tuple[str, ...]]:
     """Return the periods to judge, by data set: its own work, and what its rules look at elsewhere."""
     work = set(con.execute("select data_set, period from build.work").fetchall())
-    periods = con.execute("select period, previous_period from domain.period order by starts_on, period").fetchall()
+    periods = con.execute(
+        "select period, previous_period, same_period_last_year from domain.period order by starts_on, period"
+    ).fetchall()
     judged: dict[str, tuple[str, ...]] = {}
     for data_set in dict.fromkeys(rule.data_set for rule in rules.by_id.values()):
         seen = {
             period
             for rule in rules.of(data_set)
             for other in rule.data_sets
-            for period, before in periods
-            if (other, period) in work or (rule.looks_back and (other, before) in work)
+            for period, *earlier in periods
+            if (other, period) in work or (rule.looks_back and any((other, before) in work for before in earlier))
         }
         if seen:
-            judged[data_set] = tuple(period for period, _ in periods if period in seen)
+            judged[data_set] = tuple(period for period, *_ in periods if period in seen)
     return judged
 
 

@@ -242,7 +242,7 @@ SOURCES = {
 }
 
 PRINTED = """
-    percent: ["%"]
+    ratios: {"%": 100}
     words: {余: more}
 """
 

@@ -65,6 +65,8 @@ DATA_SETS = {
             ),
             "heard": _indicator("开庭", reporters=["court"]),
             "share": _indicator("占比", "rate", "%", reporters=["court"]),
+            "growth": _indicator("同比", "rate", "%", optional=True),
+            "coverage_rate": _indicator("覆盖率", "rate", "%", optional=True),
         },
     },
     "budget": {
@@ -88,10 +90,10 @@ DATA_SETS = {
 }
 
 PERIODS = [
-    ("2023", "year", "2022", "2023-12-31"),
-    ("2024", "year", "2023", "2024-12-31"),
-    ("2024-01", "month", "2023-12", "2024-01-31"),
-    ("2024-02", "month", "2024-01", "2024-02-29"),
+    ("2023", "year", "2022", "2022", "2023-12-31"),
+    ("2024", "year", "2023", "2023", "2024-12-31"),
+    ("2024-01", "month", "2023-12", "2023-01", "2024-01-31"),
+    ("2024-02", "month", "2024-01", "2023-02", "2024-02-29"),
 ]
 
 Row = Mapping[str, Any]
@@ -208,9 +210,9 @@ def country(tmp_path: Path) -> Country:
         )
         con.execute(
             "create table domain.period (period varchar, period_type varchar, previous_period varchar, "
-            "starts_on date, ends_on date)"
+            "same_period_last_year varchar, starts_on date, ends_on date)"
         )
-        con.executemany("insert into domain.period values (?, ?, ?, '2024-01-01', ?)", PERIODS)
+        con.executemany("insert into domain.period values (?, ?, ?, ?, '2024-01-01', ?)", PERIODS)
         con.execute(
             "create table domain.org_unit as select * from (values ('d', 'district'), ('a', 'village'), "
             "('b', 'village')) as unit (org_unit_code, level), "

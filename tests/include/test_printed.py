@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ from plumbline.printed import PrintedWords, load_printed_words
 from plumbline.settings import ROOT
 
 WORDS = PrintedWords(
-    percent=("%", "％"),
-    multipliers={"千": 1000, "万": 10000},
+    group_marks=(",",),
+    ratios={"%": 100, "‰": 1000, "成": 10, "个百分点": 100},
+    multipliers={"十": 10, "百": 100, "千": 1000, "万": 10000, "亿": 100000000},
+    digits={"零": 0, "一": 1, "二": 2, "三": 3, "五": 5, "九": 9},
+    falls=("下降",),
+    fillers=("同比", "增长"),
+    phrases={"过半": "超50%"},
     words={
         "以上": "at_least",
-        "超": "at_least",
+        "超": "above",
         "余": "more",
         "约": "about",
         "近": "nearly",
@@ -44,13 +50,22 @@ WORDS = PrintedWords(
         ("约5千", 5000, 4500, 6000),
         ("约5000", 5000, 4500, 6000),
         ("不足10", 10, 0, 10),
+        ("１２％", 12, 11.5, 13),
+        ("二万余", 20000, 20000, 30000),
+        ("百余", 100, 100, 200),
+        ("1亿2千万", 120000000, 115000000, 130000000),
+        ("三成", 3, 2.5, 4),
+        ("5‰", 5, 4.5, 6),
+        ("2.1个百分点", "2.1", 2.05, 2.2),
     ],
 )
 def test_an_interval_is_open_above(text: str, value: object, low: float, below: float) -> None:
     printed = WORDS.parse(text)
     assert printed is not None
     assert (printed.value, printed.low) == (Decimal(str(value)), low)
-    assert printed.high == math.nextafter(below, 0)
+    assert printed.high == below - 0.000001
+    assert printed.excludes(Fraction(Decimal(str(below))))
+    assert not printed.excludes(Fraction(Decimal(str(below))) - Fraction(1, 10**12))
 
 
 @pytest.mark.parametrize(
@@ -58,12 +73,14 @@ def test_an_interval_is_open_above(text: str, value: object, low: float, below: 
     [
         ("12", 12, 12, 12),
         ("-1.50", "-1.50", -1.5, -1.5),
-        ("99%以上", 99, 99, 100),
-        ("120%以上", 120, 120, math.inf),
-        ("超3000", 3000, 3000, math.inf),
+        ("12,345", 12345, 12345, 12345),
+        ("12 345", 12345, 12345, 12345),
+        ("二百三十五", 235, 235, 235),
+        ("二百零五", 205, 205, 205),
+        ("99%以上", 99, 99, math.inf),
         ("近5000", 5000, 4000, 5000),
         ("近5万", 50000, 40000, 50000),
-        ("-5%", -5, math.nextafter(-6, 0), -4.5),
+        ("近九成", 9, 8, 9),
     ],
 )
 def test_an_interval_is_closed(text: str, value: object, low: float, high: float) -> None:
@@ -72,8 +89,31 @@ def test_an_interval_is_closed(text: str, value: object, low: float, high: float
     assert (printed.value, printed.low, printed.high) == (Decimal(str(value)), low, high)
 
 
+@pytest.mark.parametrize("text", ["-3.67%", "−3.67%", "下降3.67%", "同比下降3.67%", "－３．６７％"])
+def test_a_fall_is_a_negative_figure_and_is_cut_towards_zero(text: str) -> None:
+    printed = WORDS.parse(text)
+    assert printed is not None
+    assert (printed.value, printed.low, printed.high) == (Decimal("-3.67"), -3.68 + 0.000001, -3.665)
+
+
+@pytest.mark.parametrize("text", ["超50%", "过半"])
+def test_more_than_leaves_out_the_figure_itself(text: str) -> None:
+    printed = WORDS.parse(text)
+    assert printed is not None
+    assert printed.excludes(Fraction(50))
+    assert not printed.excludes(Fraction(5000001, 100000))
+
+
+def test_units_stand_behind_a_figure_only_where_they_are_named() -> None:
+    assert WORDS.parse("1802户") is None
+    named = WORDS.parse("1802户", units=["户"])
+    assert named is not None
+    assert named.is_plain
+
+
 @pytest.mark.parametrize(
-    "text", ["", "无一", "均", "许多", "１２", "1,200", "约12余", "3万千", "1802户", "1e3", " 12", "012", "%"]
+    "text",
+    ["", "无一", "均", "许多", "5 6", "1,20", "约12余", "3万千", "一百二", "1802户", "1e3", "012", "%", "--5", "下降-3%", "3-5"],
 )
 def test_what_is_not_understood_is_not_guessed(text: str) -> None:
     assert WORDS.parse(text) is None
@@ -99,10 +139,9 @@ def test_a_figure_cut_to_round_digits_lies_inside_what_its_words_say(figure: int
     cut = figure // 10**zeros * 10**zeros
     if not cut:
         return
-    for text in (f"{cut}余", f"{cut}以上", f"超{cut}", f"约{cut}"):
+    for text in (f"{cut}余", f"{cut}以上", f"超{cut - 1}", f"约{cut}"):
         printed = WORDS.parse(text)
         assert printed is not None
-        assert printed.low <= cut <= printed.high
         assert printed.low <= figure <= printed.high
 
 
@@ -119,6 +158,10 @@ def test_the_decimal_mark_is_the_domains() -> None:
     assert printed is not None
     assert (printed.value, printed.low) == (39360, 39355)
     assert words.parse("39.36 mil") is None
+    assert words.parse("1.234") is None
+    grouped = PrintedWords(decimal_mark=",", group_marks=(".",)).parse("1.234,5")
+    assert grouped is not None
+    assert grouped.value == Decimal("1234.5")
 
 
 def test_a_mistake_in_the_words_is_named(tmp_path: Path) -> None:
@@ -140,5 +183,13 @@ def test_this_domain_understands_what_its_reports_print() -> None:
         "500左右",
         "不足1%",
         "3百万",
+        "三分之二以上",
+        "翻一番",
+        "持平",
+        "over 100",
+        "more than 5 thousand",
+        "下降3.67个百分点",
+        "百分之九十九",
+        "１,２３４．５万",
     ]
     assert [text for text in texts if words.parse(text) is None] == []

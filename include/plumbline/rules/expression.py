@@ -5,11 +5,13 @@
     own_officers = 2 * own_subjects
     previous(pending) + cases = closed + pending
     success_rate = settled / cases
+    growth = cases / last_year(cases) - 1
     villages_with_adviser <= registered(org.villages)
 
 A name is an indicator of the rule's own data set, or ``data_set.indicator``. ``previous(x)`` is x in
-the period of the same type just before (nothing, if there is none); ``registered(x)`` is the count
-that the registry gives for x, whatever is claimed. Python's grammar parses it; nothing is evaluated.
+the period of the same type just before (nothing, if there is none); ``last_year(x)`` that of the same
+stretch of the year before; ``registered(x)`` is the count that the registry gives for x, whatever is
+claimed. Python's grammar parses it; nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -17,22 +19,24 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, cast
 
 Relation = Literal["=", "<="]
+When = Literal["now", "previous", "last_year"]
+"""The period that a term is taken from."""
 
 _EQUALS_SIGN = re.compile(r"(?<![<>=!])=(?!=)")
 
 
 @dataclass(frozen=True)
 class Term:
-    """One quantity of a rule: an indicator, in this period or the one before, or as registered."""
+    """One quantity of a rule: an indicator, in this period or an earlier one, or as registered."""
 
     data_set: str
     indicator: str
-    previous: bool = False
+    when: When = "now"
     registered: bool = False
 
     @property
@@ -66,10 +70,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a rule: a sum, or a ratio of two sums."""
+    """One side of a rule: a sum, or a ratio of two sums and a number."""
 
     numerator: Linear
     denominator: Linear | None = None
+    offset: Decimal = Decimal(0)
+    """What is added to the ratio: -1 where it is a growth."""
 
     @property
     def only_term(self) -> Term | None:
@@ -119,6 +125,11 @@ def parse(written: str, data_set: str) -> Expression:
 
 
 def _side(node: ast.expr, data_set: str) -> Side:
+    match node:
+        case ast.BinOp(left=ast.BinOp(op=ast.Div()) as ratio, op=ast.Add() | ast.Sub() as sign, right=ast.Constant()):
+            number = _linear(node.right, data_set).constant
+            side = _side(ratio, data_set)
+            return replace(side, offset=number if isinstance(sign, ast.Add) else -number)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         denominator = _linear(node.right, data_set)
         if not denominator.terms:
@@ -144,15 +155,15 @@ def _linear(node: ast.expr, data_set: str) -> Linear:
                     return other.times(factor.constant)
         case ast.Name() | ast.Attribute():
             return Linear(((Decimal(1), _term(node, data_set)),))
-        case ast.Call(func=ast.Name(id="previous"), args=[argument], keywords=[]):
+        case ast.Call(func=ast.Name(id="previous" | "last_year" as when), args=[argument], keywords=[]):
             term = _term(argument, data_set)
-            return Linear(((Decimal(1), Term(term.data_set, term.indicator, previous=True)),))
+            return Linear(((Decimal(1), replace(term, when=cast(When, when))),))
         case ast.Call(func=ast.Name(id="registered"), args=[argument], keywords=[]):
             term = _term(argument, data_set)
-            return Linear(((Decimal(1), Term(term.data_set, term.indicator, registered=True)),))
+            return Linear(((Decimal(1), replace(term, registered=True)),))
     raise ValueError(
         f"{ast.unparse(node)!r} is not part of a rule: write sums of indicators, each times a number, "
-        "previous(x), registered(x), or one ratio for a side"
+        "previous(x), last_year(x), registered(x), or one ratio for a side, and a number behind it"
     )
 
 

@@ -9,9 +9,11 @@ import duckdb
 import pyarrow as pa
 
 from plumbline.rules.expression import Term
-from plumbline.rules.intervals import FIGURE, Interval, compare
+from plumbline.rules.intervals import Interval, stated_rate
 from plumbline.rules.message import literal, message
-from plumbline.rules.model import Rule, Rules
+from plumbline.rules.model import Rules
+from plumbline.rules.numbers import FIGURE, Sql
+from plumbline.rules.relation import Relation, relations
 
 
 @dataclass(frozen=True)
@@ -40,27 +42,29 @@ def offences_in_form(rules: Rules, data_set: str, rows: pa.Table) -> list[Offenc
     return [
         offence
         for rule in rules.in_form(data_set)
-        if set(rule.indicators) <= set(rows.column_names)
-        for offence in _offences(con, rules, rule)
+        for relation in relations(rule)
+        if {term.indicator for term in relation.terms} <= set(rows.column_names)
+        for offence in _offences(con, rules, relation)
     ]
 
 
-def _offences(con: duckdb.DuckDBPyConnection, rules: Rules, rule: Rule) -> list[Offence]:
+def _offences(con: duckdb.DuckDBPyConnection, rules: Rules, relation: Relation) -> list[Offence]:
+    rule = relation.rule
     indicators = rules.domain.data_sets[rule.data_set].indicators
 
-    def stated(term: Term) -> Interval:
+    def stated(term: Term) -> Interval[Sql]:
         if indicators[term.indicator].kind == "rate":
-            return Interval.stated_rate(f"{term.indicator}::double")
-        return Interval.exact(f"{term.indicator}::{FIGURE}")
+            return stated_rate(Sql(f"{term.indicator}::double"))
+        return Interval.exact(Sql(f"{term.indicator}::{FIGURE}"))
 
-    comparison = compare(rule.expression, stated, rule.scale, rule.entry.tolerance)
+    comparison = relation.compare(stated)
     languages = rules.domain.file.languages
     found = con.execute(
         f"""
         with offence as (
             select
                 __row as row,
-                {literal(f"{rule.data_set}.{rule.indicators[0]}")} as indicator_id,
+                {literal(f"{rule.data_set}.{relation.indicator}")} as indicator_id,
                 ({comparison.left.value})::{FIGURE} as left_value,
                 ({comparison.right.value})::{FIGURE} as right_value,
                 null::varchar as left_printed,
@@ -75,7 +79,8 @@ def _offences(con: duckdb.DuckDBPyConnection, rules: Rules, rule: Rule) -> list[
         order by row
         """
     ).fetchall()
+    named = tuple(dict.fromkeys(term.indicator for term in relation.terms))
     return [
-        Offence(rule.rule_id, row, rule.indicators, left, right, dict(zip(languages, texts, strict=True)))
+        Offence(rule.rule_id, row, named, left, right, dict(zip(languages, texts, strict=True)))
         for row, left, right, *texts in found
     ]
