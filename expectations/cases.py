@@ -1,14 +1,15 @@
 """A rule's comparisons over the wide tables ``fct_<data_set>``, as SQL.
 
 A comparison is made on one of three accounts: on what rolled up (``total``), on what a unit claims with
-everything below it (``claimed``), or on the report of a unit that stands alone (``own``). Totals are compared once all reports that they are made of have arrived,
-or already before where each report must satisfy the rule by itself: figures of one kind in one reporting
-group. Where reports may have left an optional indicator out, its total is a lower bound.
+everything below it (``claimed``), or on the report of a unit that stands alone (``own``). Totals are
+compared once all reports that they are made of have arrived, or already before where each report must
+satisfy the rule by itself: figures of one kind in one reporting group. Where reports may have left an
+optional indicator out, its total is a lower bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -217,9 +218,7 @@ class Figures:
             if group:
                 complete = f"{alias}.received_{group} >= {alias}.due_{group}"
                 due = f"{alias}.due_{group} > 0"
-                conditions.append(
-                    f"coalesce({complete}, true)" if term.when == "previous" else f"{due} and {complete}"
-                )
+                conditions.append(f"coalesce({complete}, true)" if term.when == "previous" else f"{due} and {complete}")
         return all_of(*dict.fromkeys(conditions))
 
     def offenders(self, cases: Iterable[Case]) -> str:

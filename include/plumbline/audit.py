@@ -122,14 +122,14 @@ def _rows(path: Path) -> list[dict[str, str]]:
     for row in rows[1:]:
         if any(cell.strip() for cell in row):
             cells = dict(zip(header, row, strict=False))
-            found.append({name: cells.get(name, "").strip() for name in COLUMNS} | {"beyond": ",".join(row[len(header) :])})
+            found.append(
+                {name: cells.get(name, "").strip() for name in COLUMNS} | {"beyond": ",".join(row[len(header) :])}
+            )
     return found
 
 
 def _audit_row(row: dict[str, str], words: PrintedWords, units: tuple[str, ...]) -> Audited:
     try:
-        if row["beyond"]:
-            raise UnreadableRow("the row has more cells than the header: put a figure with a comma in quotes")
         return _judge(_relation(row, words, units), words)
     except UnreadableRow as error:
         return Audited(row["id"], "unreadable", None, None, "", str(error))
@@ -181,6 +181,8 @@ class _Relation:
 
 
 def _relation(row: dict[str, str], words: PrintedWords, units: tuple[str, ...]) -> _Relation:
+    if row["beyond"]:
+        raise UnreadableRow("the row has more cells than the header: put a figure with a comma in quotes")
     kind = row["kind"].lower()
     if kind not in get_args(Kind):
         raise UnreadableRow(f"kind: {row['kind']!r} is not among {', '.join(get_args(Kind))}")
@@ -219,7 +221,7 @@ def _relation(row: dict[str, str], words: PrintedWords, units: tuple[str, ...]) 
         left=sides["left"],
         right=sides["right"],
         stated=sides["stated"],
-        bound=cast(Effect, bound or "at_most") if kind == "bound" and bound != "exact" else None,
+        bound=(bound or "at_most") if kind == "bound" and bound != "exact" else None,
     )
     _check_comparable(relation)
     return relation
@@ -254,7 +256,8 @@ def _check_comparable(relation: _Relation) -> None:
 def _judge(relation: _Relation, words: PrintedWords) -> Audited:
     stated = relation.figures.get(Term("stated", "0"))
     found = [(_verdict(relation, relation.expression(side)), side) for side in relation.claimed]
-    verdict, claimed = max(found, key=lambda one: _WORST_LAST.index(one[0]), default=("", None))
+    nothing: tuple[Verdict, None] = ("", None)
+    verdict, claimed = max(found, key=lambda one: _WORST_LAST.index(one[0]), default=nothing)
     whole = next((printed.whole for printed in (stated, *relation.figures.values()) if printed and printed.whole), None)
     if relation.computes_ratio:
         whole = stated.whole if stated else None
@@ -281,10 +284,12 @@ def _judge(relation: _Relation, words: PrintedWords) -> Audited:
 
 def _verdict(relation: _Relation, expression: Expression) -> Verdict:
     """Return the least that it takes for an expression to hold."""
-    for verdict in ("exact", "rounded", "truncated", "more_than"):
+    for verdict in _WORST_LAST[:-1]:
         intervals = {term: _reading(relation, term, verdict) for term in {*expression.terms()} - {_JUST_MORE}}
         if all(intervals.values()):
-            known = cast(dict[Term, Interval[Near]], intervals) | {_JUST_MORE: Interval.exact(Near(Fraction(0), Fraction(1)))}
+            known = cast(dict[Term, Interval[Near]], intervals) | {
+                _JUST_MORE: Interval.exact(Near(Fraction(0), Fraction(1)))
+            }
             if not compare(expression, known.__getitem__).offends:
                 return verdict
     return "fails"

@@ -253,7 +253,7 @@ class PrintedWords(Strict):
                 factor >= below
                 or (number is None and not opens)
                 # What ends a number without a multiplier are its ones: 二百三十五 and 二百零五, not 一百二.
-                or (factor == 1 and not opens and below != 10 and not self.digits.get((digits or " ")[0]) == 0)
+                or (factor == 1 and not opens and below != 10 and self.digits.get((digits or " ")[0]) != 0)
             ):
                 return None
             is_multiplied |= factor >= _BIG or (factor > 1 and bool(digits) and digits[0] in _ARABIC)
@@ -261,7 +261,7 @@ class PrintedWords(Strict):
             counted = section + (number.value if number else 0)
             if factor >= _BIG:
                 # 万亿: what stands before the second multiplier was counted by the first.
-                total = total + counted * factor if number or section else (total or 1) * factor
+                total = total + counted * factor if number or section else max(total, Fraction(1)) * factor
                 section, below = Fraction(0), _BIG
             else:
                 section += factor * (number.value if number else 1)
@@ -340,5 +340,5 @@ def _plain(text: str, group_marks: Iterable[str] = ()) -> str:
     plain = re.sub(r"\s+", " ", plain)
     for mark in (*group_marks, " "):
         grouped = rf"(?<![\d{re.escape(mark)}])\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?!\d)"
-        plain = re.sub(grouped, lambda match, mark=mark: match[0].replace(mark, ""), plain)
+        plain = re.sub(grouped, lambda match: re.sub(r"\D", "", match[0]), plain)
     return re.sub(r"(?<!\d) | (?!\d)", "", plain)

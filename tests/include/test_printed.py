@@ -113,7 +113,24 @@ def test_units_stand_behind_a_figure_only_where_they_are_named() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "无一", "均", "许多", "5 6", "1,20", "约12余", "3万千", "一百二", "1802户", "1e3", "012", "%", "--5", "下降-3%", "3-5"],
+    [
+        "",
+        "无一",
+        "均",
+        "许多",
+        "5 6",
+        "1,20",
+        "约12余",
+        "3万千",
+        "一百二",
+        "1802户",
+        "1e3",
+        "012",
+        "%",
+        "--5",
+        "下降-3%",
+        "3-5",
+    ],
 )
 def test_what_is_not_understood_is_not_guessed(text: str) -> None:
     assert WORDS.parse(text) is None

@@ -15,7 +15,9 @@ app = typer.Typer()
 @app.command()
 def audit(
     figures: Annotated[Path, typer.Argument(help="A CSV of relations: id, kind, left, right, stated, bound.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the verdicts here, not here below.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the verdicts here, not here below.")
+    ] = None,
 ) -> None:
     """Say of printed figures which relations between them hold. Exit code 1: some rows could not be judged."""
     from plumbline.audit import audit, write_audit

@@ -231,7 +231,7 @@ def load_rules(settings: Settings, domain: Domain) -> Rules:
 
 
 def _check_entry(entry: RuleEntry, domain: Domain, *, for_every_data_set: bool) -> None:
-    if (entry.family == "children_sum" or _keys(entry) != () and not entry.for_each) != for_every_data_set:
+    if (entry.family == "children_sum" or (_keys(entry) != () and not entry.for_each)) != for_every_data_set:
         raise ValueError(
             f"children_sum and templates without for_each stand in {_EVERY_DATA_SET}.yml, all others in the file of "
             "their data set"
