@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from plumbline.domain import ADDITIVE, DataSet, Domain, Indicator
+from plumbline.domain import ADDITIVE, DataSet, Domain, Indicator, Kind
 from plumbline.errors import StopTheRun
 from plumbline.period import PeriodType
 from plumbline.rules.expression import Expression, Linear, Side, Term, parse
@@ -39,9 +39,9 @@ Family = Literal[
 ]
 Severity = Literal["hard", "soft"]
 
-PLACEHOLDERS = ("left", "right", "indicator", "with_pseudo", "without_pseudo")
-"""What a message may name in braces: both sides' figures, the indicator's name, and both counts of
-the registry."""
+PLACEHOLDERS = ("left", "right", "indicator", "other", "with_pseudo", "without_pseudo")
+"""What a message may name in braces: both sides' figures, the indicator's name and that of the one that it is
+compared with, and both counts of the registry."""
 
 WITHOUT_EXPRESSION: frozenset[Family] = frozenset({"children_sum", "together", "exclusive"})
 """Families whose relation follows from their indicators."""
@@ -64,6 +64,8 @@ class RuleEntry(_Strict):
     """Its relation. TEMPLATE_KEYS may stand in it in braces."""
     for_each: tuple[str, ...] = ()
     """The indicators that a template is for; none: every one of the data set that it fits."""
+    kinds: tuple[Kind, ...] = ()
+    """The kinds of indicator that a template is for; none: all."""
     figures: tuple[str, ...] = ()
     """The indicators of a rule of the family together or exclusive."""
     overlapping: bool = False
@@ -265,10 +267,9 @@ def _rule(name: str, entry: RuleEntry, data_set: str, domain: Domain, known: Map
         for figure in entry.figures:
             _indicator(Term(data_set, figure), domain)
         return Rule(rule_id, data_set, entry, (), entry.figures, scale=1, suffix="")
-    own = [rule for rule in known.values() if rule.data_set == data_set]
     expressions = [parse(written, data_set) for written in _written(entry, domain.data_sets[data_set])]
     if not entry.for_each and _keys(entry):
-        expressions = [each for each in expressions if not any({*each.terms()} <= {*rule.terms} for rule in own)]
+        expressions = [each for each in expressions if not _is_covered(each, entry.family, data_set, known)]
     scales: dict[tuple[int, str], None] = {}
     indicators: dict[Term, Indicator] = {}
     for expression in expressions:
@@ -302,12 +303,24 @@ def _written(entry: RuleEntry, data_set: DataSet) -> list[str]:
         if name not in data_set.indicators:
             near = _near(name, data_set.indicators)
             raise ValueError(f"for_each: {data_set.data_set} has no indicator {name!r}{near}")
+        if entry.kinds and data_set.indicators[name].kind not in entry.kinds:
+            continue
         values = {"indicator": name, **data_set.indicators[name].model_dump(include=set(TEMPLATE_KEYS))}
         if all(values[key] for key in _keys(entry)):
             written.append(entry.expression.format(**values))
         elif entry.for_each:
             raise ValueError(f"for_each: {name} has no {' or '.join(key for key in _keys(entry) if not values[key])}")
     return written
+
+
+def _is_covered(expression: Expression, family: Family, data_set: str, known: Mapping[str, Rule]) -> bool:
+    """Say whether a rule of the data set itself compares what a template would compare."""
+    alike = {"bound", "parts_sum"} if family in ("bound", "parts_sum") else {family}
+    return any(
+        {*expression.terms()} <= {*rule.terms}
+        for rule in known.values()
+        if rule.data_set == data_set and rule.entry.family in alike
+    )
 
 
 def _of_overlapping(expression: Expression) -> list[Expression]:
