@@ -120,3 +120,24 @@ def test_a_total_that_may_lack_an_optional_part_is_a_lower_bound(country: Countr
     assert [finding["org_unit_code"] for finding in country.findings()] == ["b"]
     (result,) = country.results()
     assert (result["due"], result["compared"]) == (2, 2)
+
+
+def test_parts_that_overlap_are_each_within_the_whole_and_cover_it(country: Country) -> None:
+    country.rules(
+        cases={
+            "parts": {"family": "parts_sum", "expression": "closed = upheld + revoked", "overlapping": True},
+            "some": {"family": "parts_sum", "expression": "heard + late <= received", "overlapping": True},
+        }
+    )
+    part = {"period": "2024-01", "received": 5, "heard": 4, "late": 4}
+    country.figures(
+        "cases",
+        [
+            {"org_unit_code": "a", **part, "closed": 5, "upheld": 4, "revoked": 3},
+            {"org_unit_code": "b", **part, "closed": 5, "upheld": 6, "revoked": 0},
+            {"org_unit_code": "d", **part, "closed": 5, "upheld": 2, "revoked": 2},
+        ],
+    )
+    country.reconcile()
+    found = [(f["org_unit_code"], f["indicator_id"], f["left_value"], f["right_value"]) for f in country.findings()]
+    assert found == [("b", "cases.upheld", 6, 5), ("d", "cases.closed", 5, 4)]

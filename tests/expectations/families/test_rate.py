@@ -93,3 +93,25 @@ def test_parts_printed_as_more_than_leave_the_rate_open(country: Country) -> Non
     country.reconcile()
     (finding,) = country.findings()
     assert finding["org_unit_code"] == "b"
+
+
+def test_the_rate_in_a_report_is_that_of_the_figures_in_it(country: Country) -> None:
+    country.rules(cases=RATE)
+    report = {"period": "2024-01", "closed_own": 75, "received_own": 83, "closed": 75, "received": 83}
+    country.figures(
+        "cases",
+        [
+            {"org_unit_code": "a", **report, "closure_rate_own": 90.3},
+            {"org_unit_code": "b", **report, "closure_rate_own": 95},
+            {"org_unit_code": "d", **report, "closure_rate_own": 95, "due_village": 2, "received_village": 2},
+        ],
+    )
+    country.reconcile()
+    assert [(finding["org_unit_code"], finding["account"]) for finding in country.findings()] == [("b", "own")]
+
+
+def test_all_is_more_than_99_per_cent(country: Country) -> None:
+    country.rules(cases=RATE)
+    country.figures("cases", [_claim("a", 83, 83, 99), _claim("b", 82, 83, 98)])
+    country.reconcile()
+    assert [finding["org_unit_code"] for finding in country.findings()] == ["a"]

@@ -73,3 +73,21 @@ def test_a_changed_registry_is_judged_though_the_claim_has_not_changed(country: 
     country.figures("org", [_villages("d", None)])
     country.reconcile()
     assert [finding["left_value"] for finding in country.findings()] == [137]
+
+
+def test_a_stated_coverage_is_that_of_the_registrys_units(country: Country) -> None:
+    covered = {"family": "registry_claim", "expression": "coverage_rate = has_adviser / registered(org.villages)"}
+    country.rules(cases={"covered": covered})
+    country.figures("org", [_villages(unit, None) for unit in "abd"])
+    claim = {"period": "2024", "has_adviser_claimed": 133}
+    country.figures(
+        "cases",
+        [
+            {"org_unit_code": "a", **claim, "coverage_rate_claimed": 100},
+            {"org_unit_code": "b", **claim, "coverage_rate_claimed": 99.2},
+            {"org_unit_code": "d", **claim, "coverage_rate_claimed": 97},
+        ],
+    )
+    country.reconcile()
+    (finding,) = country.findings()
+    assert (finding["org_unit_code"], finding["left_value"]) == ("d", 97)
