@@ -50,7 +50,8 @@ down: $(READY) ## stop Airflow
 bench: $(READY) ## an inbox, a country's month, its registry: time and memory, beside bare reads and roll-ups
 	@$(BIN)/python -m plumbline.bench
 
-docs: $(READY) ## dbt's documentation of every table and column, as one page
+docs: $(READY) ## docs/rules.md, and dbt's documentation of every table and column, as one page
+	@$(BIN)/plumbline rules docs
 	@$(BIN)/plumbline docs
 
 lock: $(READY) ## choose the newest versions that requirements*.in allow, and write their hashes

@@ -57,7 +57,7 @@ def _families(rules: Rules) -> Iterator[str]:
         example = (_FAMILIES / f"{family}.yml").read_text(encoding="utf-8")
         used = sum(rule.entry.family == family for rule in rules.by_id.values())
         yield f"\n### {family}\n\n{title.rstrip('.')}. {used} rules.\n"
-        yield f"{inspect.getdoc(FAMILIES[family])}\n"
+        yield f"{inspect.getdoc(FAMILIES[family])}\n".replace("``", "`")
         yield f"```yaml\n{example.rstrip()}\n```\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
@@ -254,6 +255,14 @@ def test_the_command_writes_verdicts_and_fails_where_a_row_is_unreadable(
 def test_what_is_written_can_be_read_again() -> None:
     text = write_audit([Audited("一,二", "fails", Decimal(3), Decimal("-0.5"), "%", "")])
     assert text == 'id,verdict,computed,gap,unit,reason\n"一,二",fails,3,-0.5,%,\n'
+
+
+def test_the_page_about_it_shows_what_comes_out(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how_to" / "audit.md").read_text(encoding="utf-8")
+    given, shown = re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "figures.csv"
+    path.write_text(given, encoding="utf-8")
+    assert write_audit(audit(path, SETTINGS)) == shown
 
 
 # Whatever is printed of a true value holds, and what is not does not
