@@ -30,7 +30,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -86,6 +86,13 @@ class Printed:
         """The figure as a decimal."""
         return Decimal(self.figure.numerator) / Decimal(self.figure.denominator)
 
+    def counted_in(self, scale: int) -> Printed:
+        """Return the same where the whole is ``scale``: 九成 is 90 of 100. A unit of 1 is whatever was printed."""
+        if self.whole is None or scale in (1, self.whole):
+            return self
+        factor = Fraction(scale, self.whole)
+        return replace(self, figure=self.figure * factor, last_digit=self.last_digit * factor, whole=scale)
+
     @property
     def step(self) -> Fraction:
         """The unit of the last digit that is not zero; of zero, of the last digit."""
@@ -115,10 +122,9 @@ class Printed:
         if self.effect in (None, "about"):
             return self.rounded_or_truncated
         if self.figure < 0:
-            mirrored = Printed(-self.figure, self.last_digit, self.whole, self.effect, self.is_plain).interval
+            mirrored = replace(self, figure=-self.figure).interval
             return self._between(-mirrored.high, -mirrored.low)
         v, step = self.figure, self.step
-        # A zero is the least that a count can be; a fall is read as its mirror.
         if self.effect == "nearly":
             return self._between(Near(v - step), Near(v))
         if self.effect == "at_least":

@@ -104,6 +104,17 @@ def test_more_than_leaves_out_the_figure_itself(text: str) -> None:
     assert not printed.excludes(Fraction(5000001, 100000))
 
 
+@pytest.mark.parametrize(
+    ("text", "low", "high"), [("九成", 85, 99.999999), ("5‰", 0.45, 0.599999), ("90%", 89.5, 90.999999)]
+)
+def test_a_ratio_can_be_counted_in_per_cent(text: str, low: float, high: float) -> None:
+    printed = WORDS.parse(text)
+    assert printed is not None
+    in_per_cent = printed.counted_in(100)
+    assert (in_per_cent.low, in_per_cent.high) == pytest.approx((low, high))
+    assert printed.counted_in(1) == printed
+
+
 def test_units_stand_behind_a_figure_only_where_they_are_named() -> None:
     assert WORDS.parse("1802户") is None
     named = WORDS.parse("1802户", units=["户"])

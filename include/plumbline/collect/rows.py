@@ -73,8 +73,8 @@ class RowsCheck:
         self.texts = {name: _one(kept[name]) for name in self.indicators}
         self.rows_of_cells = _one(kept["_rows"]) if "_rows" in kept.column_names else None
         """With a row per indicator: which row each cell has."""
-        self.printed_cells: list[tuple[int, str, str, float, float]] = []
-        """Row, indicator, text and interval of the figures that are not as printed."""
+        self.printed_cells: list[tuple[int, str, str, float | None, float | None]] = []
+        """Row, indicator, text and interval of the figures that are not as printed; none, of a plain number."""
         self.figures: dict[str, pa.Array] = {}
         self.offences = [*self._row_offences(), *self._read_cells(), *self._cells_given_twice()]
         self._land_growth()
@@ -192,11 +192,12 @@ class RowsCheck:
         for row in np.flatnonzero(wrong).tolist():
             text = texts[row].as_py()
             if text not in read:
-                read[text] = self._parse_printed(numeral, text)
+                read[text] = self._parse_printed(name, text)
             printed = read[text]
             if printed:
                 values[row] = printed.value
-                self.printed_cells.append((row, name, text, printed.low, printed.high))
+                ends = (None, None) if printed.is_plain else (printed.low, printed.high)
+                self.printed_cells.append((row, name, text, *ends))
         if not values:
             return figures, wrong
         understood = self.mask(values)
@@ -205,10 +206,12 @@ class RowsCheck:
         wrong = wrong & ~understood
         return figures, wrong if wrong.any() else None
 
-    def _parse_printed(self, numeral: Numeral, text: str) -> Printed | None:
+    def _parse_printed(self, name: str, text: str) -> Printed | None:
         printed = self.desk.printed_words.parse(text)
         if printed is None:
             return None
+        unit = self.desk.domain.file.units_of_measure[self.data_set.indicators[name].unit]
+        printed, numeral = printed.counted_in(unit.ratio_scale), self.numerals[name]
         counted = Numeral(numeral.decimals, numeral.signed)
         return printed if counted.is_plain(f"{_trimmed(printed.value):f}") else None
 

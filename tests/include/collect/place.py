@@ -30,7 +30,7 @@ periods: {first: 2024-01, last: 2024-12}
 units_of_measure:
   件: {name_en: cases, dimension: case}
   元: {name_en: yuan, dimension: money, decimals: 2}
-  "%": {name_en: per cent, dimension: ratio, decimals: 2}
+  "%": {name_en: per cent, dimension: ratio, decimals: 2, ratio_scale: 100}
   个: {name_en: pieces, dimension: piece}
 reporter_kinds:
   village: {level: village, name: 村, name_en: village}

@@ -197,6 +197,18 @@ def test_claims_land_with_their_text_and_its_interval(place: Place) -> None:
     assert place.landed("printed/org/2024") == []
 
 
+def test_a_claimed_share_lands_in_its_indicators_unit_and_a_plain_figure_as_precise_as_it_is(place: Place) -> None:
+    place.contract("claims", **CLAIMS)
+    place.write("domain", "printed.yml", "{group_marks: [','], ratios: {'%': 100, 成: 10}, digits: {九: 9}}")
+    rows = ['D1,mediation.cases,"1,234"', "D1,mediation.rate,九成"]
+    place.write("inbox", "claims/D1_2024.csv", "\n".join(["单位,指标,数值", *rows]))
+    place.collect("claims")
+    assert place.landed("cells/mediation/2024", "cases, rate") == [(Decimal(1234), 90.0)]
+    (cases, rate) = place.landed("printed/mediation/2024", "indicator, printed, low, high", "indicator")
+    assert cases == ("cases", "1,234", None, None)
+    assert rate[:3] == ("rate", "九成", 85.0)
+
+
 def test_a_row_per_indicator_says_where_each_cell_stood(place: Place) -> None:
     place.contract("claims", **CLAIMS)
     rows = ["D1,org.villages,4", "D1,mediation.cases,7", "D1,mediation.settled,6"]
