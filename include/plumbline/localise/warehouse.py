@@ -11,7 +11,8 @@ were compared, each broken down to where it is smallest, so that nothing but the
   observed outside them; where each holds, the claim agrees with what rolled up, and the other way round.
 
 Rows that hold and touch a cell of these are there as well, so that no repair breaks what holds. A relation with a
-ratio is multiplied out and taken at the figures as they stand, which is exact where one figure changes.
+ratio is multiplied out and taken at the figures as they stand, which is exact where one figure changes. What is no
+linear relation (a change in a band, figures required together) and what looks a year back is left out.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from plumbline.domain import ADDITIVE, Domain, Indicator
 from plumbline.localise.repair import SECONDS, Suspect, localise
 from plumbline.localise.system import Cells, System
 from plumbline.rules import Rule, Rules
-from plumbline.rules.expression import Linear, Term
-from plumbline.rules.intervals import FIGURE, Interval, compare
+from plumbline.rules.expression import Expression, Linear, Term
+from plumbline.rules.intervals import Interval, stated_rate
+from plumbline.rules.numbers import FIGURE, Sql
+from plumbline.rules.relation import Relation, relations
 
 MOST_REPORTS: Final = 5_000
 """A total of more reports than these is not broken down: one of so many is not found by a sum alone."""
@@ -107,6 +110,8 @@ def suspects(
     explains: dict[int, list[str]] = {}
     for finding_id, rows in around.rows_of_finding.items():
         for row in rows:
+            if row not in around.position:
+                continue  # one of its figures is not known
             explains.setdefault(around.position[row], []).append(finding_id)
     lines: list[dict[str, Any]] = []
     found = localise(system, seconds)
@@ -154,8 +159,15 @@ class _Around:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, rules: Rules, finding_ids: Iterable[str] | None) -> None:
         self.con, self.rules, self.domain = con, rules, rules.domain
+        self.relations = {
+            _id(relation): relation
+            for rule in rules.by_id.values()
+            for relation in relations(rule)
+            if _is_linear(relation)
+        }
         self.findings = self._open_findings(finding_ids)
         self.calendar = _Calendar(con, {finding["period"] for finding in self.findings})
+        self.touching: dict[tuple[str, str], list[tuple[str, Relation]]] = {}
         self.rows: dict[tuple[str, ...], _Row] = {}
         self.rows_of_finding: dict[str, list[tuple[str, ...]]] = {}
         self.position: dict[tuple[str, ...], int] = {}
@@ -209,30 +221,33 @@ class _Around:
         return [
             finding
             for finding in found
-            if finding["rule_id"] in self.rules.by_id and (wanted is None or finding["finding_id"] in wanted)
+            if finding["rule_id"] in self.rules.by_id
+            and (wanted is None or finding["finding_id"] in wanted)
+            and (self._rule(finding).entry.family == "children_sum" or _relation_of(finding) in self.relations)
         ]
 
     def _rule(self, finding: dict[str, Any]) -> Rule:
         return self.rules.by_id[finding["rule_id"]]
 
     def _forms_that_offend(self) -> dict[str, list[tuple[str, str, str]]]:
-        """Return unit, reporter and period of the forms that offend by themselves, by rule id."""
+        """Return unit, reporter and period of the forms that offend by themselves, by relation."""
         forms = {}
-        for rule_id in sorted({finding["rule_id"] for finding in self.findings if finding["account"] == "total"}):
-            rule = self.rules.by_id[rule_id]
-            if not rule.holds_in_every_form:
+        in_question = {_relation_of(finding) for finding in self.findings if finding["account"] in ("total", "own")}
+        for relation_id in sorted(in_question):
+            relation = self.relations[relation_id]
+            if not relation.rule.holds_in_every_form:
                 continue
-            indicators = self.domain.data_sets[rule.data_set].indicators
+            indicators = self.domain.data_sets[relation.rule.data_set].indicators
 
-            def stated(term: Term, indicators: dict[str, Indicator] = indicators) -> Interval:
+            def stated(term: Term, indicators: dict[str, Indicator] = indicators) -> Interval[Sql]:
                 if indicators[term.indicator].kind == "rate":
-                    return Interval.stated_rate(f"{term.indicator}::double")
-                return Interval.exact(f"{term.indicator}::{FIGURE}")
+                    return stated_rate(Sql(f"{term.indicator}::double"))
+                return Interval.exact(Sql(f"{term.indicator}::{FIGURE}"))
 
-            comparison = compare(rule.expression, stated, rule.scale, rule.entry.tolerance)
-            forms[rule_id] = self.con.execute(
-                f"select org_unit_code, reporter, period from main.obs_{rule.data_set} "
-                f"where scope = 'own' and list_contains($periods, period) and {comparison.offends} order by all",
+            forms[relation_id] = self.con.execute(
+                f"select org_unit_code, reporter, period from main.obs_{relation.rule.data_set} "
+                f"where scope = 'own' and list_contains($periods, period) and {relation.compare(stated).offends} "
+                "order by all",
                 {"periods": sorted(self.calendar.parts)},
             ).fetchall()
         return forms
@@ -244,7 +259,7 @@ class _Around:
         places |= {
             (finding["period"], unit)
             for finding in self.findings
-            for unit, _, period in self.forms.get(finding["rule_id"], [])
+            for unit, _, period in self.forms.get(_relation_of(finding), [])
             if self.calendar.contains(finding["period"], period)
         }
         trees.read_above(places | self.claims.places())
@@ -253,28 +268,29 @@ class _Around:
         totals: dict[str, list[dict[str, Any]]] = {}
         for finding in self.findings:
             if finding["account"] == "total":
-                totals.setdefault(finding["rule_id"], []).append(finding)
+                totals.setdefault(_relation_of(finding), []).append(finding)
         for finding in self.findings:
             unit, period, rule = finding["org_unit_code"], finding["period"], self._rule(finding)
+            relation = _relation_of(finding)
             data_set, indicator = finding["indicator_id"].split(".")
             if rule.entry.family == "children_sum":
                 keys = self.claims.sum_of(data_set, indicator, period, unit)
             elif finding["account"] == "claimed":
-                keys = [("claimed", rule.rule_id, unit, period)]
+                keys = [("claimed", relation, unit, period)]
             else:
                 keys = [
-                    ("form", rule.rule_id, *form)
-                    for form in self.forms.get(rule.rule_id, [])
+                    ("form", relation, *form)
+                    for form in self.forms.get(relation, [])
                     if self.calendar.contains(period, form[2]) and trees.is_below(period, form[0], unit)
                 ]
                 keys = keys or [
-                    ("total", rule.rule_id, other["org_unit_code"], other["period"])
-                    for other in totals[rule.rule_id]
+                    ("total", relation, other["org_unit_code"], other["period"])
+                    for other in totals.get(relation, [])
                     if other is not finding
                     and self.calendar.contains(period, other["period"])
                     and trees.is_below(period, other["org_unit_code"], unit)
                 ]
-                keys = keys or [("total", rule.rule_id, unit, period)]
+                keys = keys or [("total", relation, unit, period)]
             self.rows_of_finding[finding["finding_id"]] = keys
 
     def _units_of_totals(self) -> dict[tuple[str, str, str], list[str]]:
@@ -288,8 +304,8 @@ class _Around:
                 below = self.claims.below[data_set, indicator, period].get(unit, [])
                 stops += [(period, other, f"{data_set}.{indicator}") for other in below]
             elif key[0] in ("total", "claimed"):
-                rule = self.rules.by_id[key[1]]
-                if key[0] == "total" or rule.entry.family == "rate":
+                rule = self.relations[key[1]].rule
+                if key[0] == "total" or rule.entry.family in ("rate", "growth"):
                     roots.append((key[3], key[2], ""))
                     if rule.looks_back and key[3] in self.calendar.previous:
                         roots.append((self.calendar.previous[key[3]], key[2], ""))
@@ -418,18 +434,29 @@ class _Around:
     def _add_rows_that_touch(self, cells: set[Cell]) -> None:
         """Add the rows that hold and contain any of ``cells``."""
         for cell in sorted(cells):
-            for rule in self.rules.of(cell.data_set):
-                if rule.parsed is None or cell.indicator not in rule.indicators:
-                    continue
+            for relation_id, relation in self._touching(cell):
+                rule = relation.rule
                 if cell.scope == "own" and rule.holds_in_every_form:
-                    self._add(("form", rule.rule_id, cell.org_unit_code, cell.reporter, cell.period))
+                    self._add(("form", relation_id, cell.org_unit_code, cell.reporter, cell.period))
                     continue
                 for period in self.calendar.containing(cell.period) if cell.scope == "own" else [cell.period]:
                     for judged in (period, self.calendar.following.get(period)) if rule.looks_back else (period,):
                         if judged and self._applies(rule, cell.org_unit_code, judged):
                             key = "claimed" if cell.scope == "total" else "total"
-                            self._add((key, rule.rule_id, cell.org_unit_code, judged), alone=True)
+                            self._add((key, relation_id, cell.org_unit_code, judged), alone=True)
         self._add_claims(cells)
+
+    def _touching(self, cell: Cell) -> list[tuple[str, Relation]]:
+        """Return the relations of the cell's own data set that name its indicator."""
+        key = (cell.data_set, cell.indicator)
+        if key not in self.touching:
+            self.touching[key] = [
+                (relation_id, relation)
+                for relation_id, relation in self.relations.items()
+                if relation.rule.data_set == cell.data_set
+                and any((term.data_set, term.indicator) == key for term in relation.terms)
+            ]
+        return self.touching[key]
 
     def _applies(self, rule: Rule, unit: str, period: str) -> bool:
         entry = rule.entry
@@ -442,35 +469,35 @@ class _Around:
         """Add the row ``key``; ``alone`` wants it only where the unit's total is its own account and nothing else."""
         if key in self.rows:
             return
-        rule = self.rules.by_id[key[1]]
-        row = self._form_row(rule, *key[2:]) if key[0] == "form" else self._figure_row(rule, key, alone)
+        relation = self.relations[key[1]]
+        row = self._form_row(relation, *key[2:]) if key[0] == "form" else self._figure_row(relation, key, alone)
         if row is not None and row.coefficients:
             self.rows[key] = row
 
-    def _form_row(self, rule: Rule, unit: str, reporter: str, period: str) -> _Row | None:
+    def _form_row(self, relation: Relation, unit: str, reporter: str, period: str) -> _Row | None:
         def read(term: Term) -> _Sum | None:
             cell = Cell(term.data_set, term.indicator, unit, reporter, period, "own")
             value = self._observation(cell).get(term.indicator)
             return None if value is None else _Sum(float(value), {cell: 1.0})
 
-        return _rule_row(rule, read)
+        return _relation_row(relation, read)
 
-    def _figure_row(self, rule: Rule, key: tuple[str, ...], alone: bool) -> _Row | None:
+    def _figure_row(self, relation: Relation, key: tuple[str, ...], alone: bool) -> _Row | None:
         account, _, unit, at = key
 
         def read(term: Term) -> _Sum | None:
-            period = self.calendar.previous.get(at, "") if term.previous else at
+            period = self.calendar.previous.get(at, "") if term.when == "previous" else at
             figure = self.figures.get(Place(term.data_set, unit, period), {})
             if term.registered:
-                return self._registered(rule, term, figure, account)
+                return self._registered(relation, term, figure)
             claim = self._claim(term.data_set, term.indicator, unit, period)
             if account == "claimed" and claim:
                 return _Sum(self._value(claim), {claim: 1.0})
-            if account == "claimed" and (alone or rule.entry.family != "rate"):
-                return _Sum(0.0, {}) if term.previous else None
+            if account == "claimed" and (alone or relation.rule.entry.family not in ("rate", "growth")):
+                return _Sum(0.0, {}) if term.when == "previous" else None
             return self._total(term, unit, period, figure, alone)
 
-        return _rule_row(rule, read)
+        return _relation_row(relation, read)
 
     def _total(self, term: Term, unit: str, period: str, figure: dict[str, Any], alone: bool) -> _Sum | None:
         """Return what rolled up; None where it is not known, or, if ``alone``, where it is more than one account."""
@@ -478,7 +505,7 @@ class _Around:
         group = data_set.group_of(term.indicator)
         due = figure.get(f"due_{group}") or 0
         value = figure.get(data_set.figure_column(term.indicator))
-        if term.previous and due == 0:
+        if term.when == "previous" and due == 0:
             return _Sum(0.0, {})
         if value is None or (alone and (figure.get(f"received_{group}") or 0) < due):
             return None
@@ -487,13 +514,13 @@ class _Around:
         units = [unit] if alone else self.units_of.get((period, unit, ""), [unit])
         return _Sum(float(value), dict.fromkeys(self._own_cells(term.data_set, term.indicator, units, period), 1.0))
 
-    def _registered(self, rule: Rule, term: Term, figure: dict[str, Any], account: str) -> _Sum | None:
+    def _registered(self, relation: Relation, term: Term, figure: dict[str, Any]) -> _Sum | None:
         """Return the registry's count, of the two the one that the figure it is compared with comes closer to."""
         counts = [figure.get(f"{term.indicator}_{which}_pseudo") for which in ("with", "without")]
         known = [float(count) for count in counts if count is not None]
         if not known:
             return None
-        if rule.expression.relation == "<=":
+        if _expression(relation).relation == "<=":
             return _Sum(max(known), {})
         stated = figure.get(f"{term.indicator}_claimed") or 0
         return _Sum(min(known, key=lambda count: abs(count - float(stated))), {})
@@ -545,11 +572,34 @@ class _Sum(NamedTuple):
         return _Sum(self.value + other.value, added)
 
 
-def _rule_row(rule: Rule, read: Callable[[Term], _Sum | None]) -> _Row | None:
-    """Return a rule's row over the terms that ``read`` gives; None where one is not known.
+def _id(relation: Relation) -> str:
+    return f"{relation.rule.rule_id} {relation.rule.data_set}.{relation.indicator}"
+
+
+def _relation_of(finding: dict[str, Any]) -> str:
+    """Return the id of the relation that a finding offends against: within a rule each is about its own indicator."""
+    return f"{finding['rule_id']} {finding['indicator_id']}"
+
+
+def _is_linear(relation: Relation) -> bool:
+    return (
+        relation.expression is not None
+        and relation.rule.entry.family != "change"
+        and all(term.when != "last_year" for term in relation.terms)
+    )
+
+
+def _expression(relation: Relation) -> Expression:
+    assert relation.expression is not None
+    return relation.expression
+
+
+def _relation_row(relation: Relation, read: Callable[[Term], _Sum | None]) -> _Row | None:
+    """Return the row of a relation over the terms that ``read`` gives; None where one is not known.
 
     N / D = n / d is taken as N · d - n · D = 0, and that as linear around the figures as they stand.
     """
+    rule, expression = relation.rule, _expression(relation)
 
     def linear(written: Linear | None) -> _Sum | None:
         total = _Sum(float(written.constant), {}) if written else _Sum(1.0, {})
@@ -561,10 +611,11 @@ def _rule_row(rule: Rule, read: Callable[[Term], _Sum | None]) -> _Row | None:
         return total
 
     sides = []
-    for side in (rule.expression.left, rule.expression.right):
+    for side in (expression.left, expression.right):
         above, below = linear(side.numerator), linear(side.denominator)
         if above is None or below is None or below.value == 0:
             return None
+        above = above.plus(below.times(float(side.offset)))
         sides.append((above.times(float(rule.scale) if side.denominator else 1.0), below))
     (left, left_below), (right, right_below) = sides
     crossed = [
@@ -578,7 +629,7 @@ def _rule_row(rule: Rule, read: Callable[[Term], _Sum | None]) -> _Row | None:
         difference = difference.plus(part)
     tolerance = float(rule.entry.tolerance) * abs(left_below.value * right_below.value)
     coefficients = {cell: factor for cell, factor in difference.coefficients.items() if factor}
-    return _Row(coefficients, difference.value, rule.expression.relation == "<=", tolerance)
+    return _Row(coefficients, difference.value, expression.relation == "<=", tolerance)
 
 
 class _Calendar:
