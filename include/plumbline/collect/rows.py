@@ -186,7 +186,7 @@ class RowsCheck:
 
     def _read_printed(self, name: str, figures: pa.Array, wrong: Mask) -> tuple[pa.Array, Mask | None]:
         """Read the claims that are no plain number by the words of ``printed.py``."""
-        numeral, texts = self.numerals[name], self.texts[name]
+        texts = self.texts[name]
         read: dict[str, Printed | None] = {}
         values = {}
         for row in np.flatnonzero(wrong).tolist():
