@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from plumbline.cli import audit, data_set, night, read, registry, release, rules, source, trace
+from plumbline.cli import audit, data_set, form, night, read, registry, release, rules, source, trace
 from plumbline.errors import PlumblineError, TryAgain
 
 _TRY_AGAIN = 75
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(night.app)
 app.add_typer(read.app)
 app.add_typer(audit.app)
+app.add_typer(form.app)
 app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
 app.add_typer(data_set.app, name="data-set")

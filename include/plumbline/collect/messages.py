@@ -153,6 +153,19 @@ ENGLISH = {
     "suspect.counted_twice": "A part of {part} may have been counted twice.",
     "suspect.left_out": "A part of {part} may have been left out.",
     "suspect.swapped": "Two figures of the form may have changed places.",
+    # a form to fill in: its headers and words
+    "form.period": "period",
+    "form.unit_code": "unit code",
+    "form.unit_name": "unit name",
+    "form.action": "kind of report",
+    "form.nil": "nil return",
+    "form.withdrawal": "withdrawal",
+    "form.check": "check",
+    "form.explanation": "explanation",
+    "form.total": "total",
+    "form.missing": "cells to fill in",
+    "form.number": "digits only; 0 when there was nothing",
+    "form.forms": "forms",
 }
 """Message templates by code."""
 

@@ -23,7 +23,7 @@ N = TypeVar("N", bound=Number)
 FINEST = Decimal("0.000001")
 """The step of FIGURE. An end that does not belong to its interval is moved inwards by it before it is kept."""
 
-_RATIO_NOISE = Decimal("0.000000001")
+RATIO_NOISE = Decimal("0.000000001")
 """What a ratio may be off by for being computed in floating point."""
 
 
@@ -96,7 +96,7 @@ def compare(
         if side.denominator is not None
     )
     if denominators and number is Sql:
-        tolerance += _RATIO_NOISE
+        tolerance += RATIO_NOISE
     return Comparison(left, right, contradicts(left, expression.relation, right, tolerance), denominators)
 
 
