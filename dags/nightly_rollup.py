@@ -1,6 +1,6 @@
 """### What for
 Build the figures from everything that has landed, judge them by the rules, and release them to analysts:
-figures → reconcile → marts → gate → release → summary.
+figures → reconcile → marts → gate → release → summary → remind.
 
 ### When
 Every night at 02:00 by the domain's clock, and whenever a source has landed something new. A run sees what
@@ -20,15 +20,19 @@ The last good release stays current, so there is no hurry. The log of the failed
   `data/warehouse.duckdb` and clear *figures*: it is rebuilt from landing. If the gate still fails, it is
   a defect in the code.
 - *release*: usually a full disk. Free some and clear the task.
+- *remind*: the release is out; only the reminders of what is overdue did not reach those who collect it.
+- *A message that the night has not ended*: it is still running or waiting 4 hours after it was queued. Its log says
+  at what; the last good release stays current meanwhile.
 """
 
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, chain, dag, task
+from airflow.sdk import AssetOrTimeSchedule, chain, dag, get_current_context, task
 
 from plumbline.airflow.environment import WAREHOUSE_POOL
+from plumbline.airflow.notify import deadline
 from plumbline.airflow.tasks import DEFAULTS, LANDINGS, daily, known_at
 from plumbline.settings import Settings
 
@@ -39,6 +43,7 @@ from plumbline.settings import Settings
     max_active_runs=1,
     default_args={**DEFAULTS, "pool": WAREHOUSE_POOL},
     tags=["rollup"],
+    deadline=deadline("nightly_rollup", hours=4),
     doc_md=__doc__,
 )
 def nightly_rollup() -> None:
@@ -88,7 +93,14 @@ def nightly_rollup() -> None:
 
         print_summary(Settings.from_environment(), Console(width=120))
 
-    chain(figures(), reconcile(), marts(), gate(), release(), summary())
+    @task(execution_timeout=timedelta(minutes=5))
+    def remind() -> int:
+        """What is overdue, told to each unit that collects it."""
+        from plumbline.airflow.notify import remind
+
+        return remind(Settings.from_environment(), get_current_context())
+
+    chain(figures(), reconcile(), marts(), gate(), release(), summary(), remind())
 
 
 nightly_rollup()

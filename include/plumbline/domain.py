@@ -163,6 +163,11 @@ class DataSet(Strict):
     last: PeriodField | None = None
     due_days: int = Field(5, ge=0)
     """A submission is due this many days after its period's last day."""
+    late_days: int | None = Field(None, ge=0)
+    """A first submission is accepted, and marked as late, until this many days after it was due; then it is
+    returned. Not given: it is accepted at any time."""
+    revisions: Literal["always", "never"] | Annotated[int, Field(ge=0)] = "always"
+    """When what was accepted may be corrected or withdrawn: always, never, or until this many days after it was due."""
     indicators: dict[str, Indicator]
 
     @field_validator("indicators")

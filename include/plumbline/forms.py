@@ -122,7 +122,7 @@ def write_form(
     _set_looks(sheet, form)
     stamp = (data_set, str(form.period), definition_hash(form.rules, form.data_set))
     for name, value in zip(STAMP, stamp, strict=True):
-        workbook.custom_doc_props.append(StringProperty(name=name, value=value))
+        workbook.custom_doc_props.append(StringProperty(name=name, value=value))  # type: ignore[attr-defined]
     path.parent.mkdir(parents=True, exist_ok=True)
     workbook.save(path)
     return form
@@ -419,10 +419,10 @@ def _set_looks(sheet: Worksheet, form: Form) -> None:
     """Lock all but the input cells, keep header and names in sight, and hide what nobody listed owes."""
     sheet.protection.sheet = True
     sheet.protection.formatColumns = False
-    sheet.freeze_panes = sheet.cell(HEADER_ROW + 1, len(form.leading) + 1)
+    sheet.freeze_panes = f"{get_column_letter(len(form.leading) + 1)}{HEADER_ROW + 1}"
     for row in (ENGLISH_ROW, HEADER_ROW):
-        for cell in sheet[row]:
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
+        for (header,) in sheet.iter_cols(min_row=row, max_row=row):
+            header.alignment = Alignment(wrap_text=True, vertical="top")
     for name in form.indicators:
         column = sheet.column_dimensions[form.column(name)]
         column.width = 14
@@ -432,7 +432,8 @@ def _set_looks(sheet: Worksheet, form: Form) -> None:
         sheet.column_dimensions[get_column_letter(position)].width = width
     check = f"{get_column_letter(last + 1)}{HEADER_ROW + 1}"
     rows = f"{check}:{get_column_letter(last + 1)}{HEADER_ROW + len(form.reporters)}"
-    sheet.conditional_formatting.add(rows, FormulaRule(formula=[f'{check}<>""'], fill=_RED))
+    wrong = FormulaRule(formula=[f'{check}<>""'], fill=_RED)  # type: ignore[no-untyped-call]
+    sheet.conditional_formatting.add(rows, wrong)
 
 
 def _number_format(form: Form, indicator: Indicator) -> str:

@@ -51,6 +51,11 @@ class Settings:
         return self.data / "records"
 
     @property
+    def reminders(self) -> Path:
+        """Reminders of what is overdue, a folder a day."""
+        return self.data / "reminders"
+
+    @property
     def warehouse(self) -> Path:
         """The private working database; it can always be rebuilt from landing and records."""
         return self.data / "warehouse.duckdb"

@@ -43,6 +43,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr("plumbline.release.gate", step("gate", None))
     monkeypatch.setattr("plumbline.release.publish", step("release", Path("releases/1")))
     monkeypatch.setattr("plumbline.summary.print_summary", step("summary", None))
+    monkeypatch.setattr("plumbline.airflow.notify.remind", step("remind", 0))
     return made
 
 
@@ -65,7 +66,7 @@ def test_a_night_builds_what_was_known_when_its_run_began_and_releases_it(
 ) -> None:
     run = bag.dags["nightly_rollup"].test(run_after=NIGHT)
     assert run.state == "success"
-    assert [call[0] for call in calls] == ["figures", "reconcile", "marts", "gate", "release", "summary"]
+    assert [call[0] for call in calls] == ["figures", "reconcile", "marts", "gate", "release", "summary", "remind"]
     assert calls[0] == ("figures", NIGHT)
 
 

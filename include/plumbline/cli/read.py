@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -53,3 +54,24 @@ def receipts(
             params={"files": files},
         )
         table(lines, limit, "Nothing was wrong in any submission.")
+
+
+@app.command()
+def due(
+    unit: Annotated[str | None, typer.Option(help="Only what this org unit and those below it owe.")] = None,
+    data_set: Annotated[str | None, typer.Option(help="Only this form.")] = None,
+    limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
+) -> None:
+    """List what is overdue in the current release: who owes it, when it was due, and who collects it."""
+    import duckdb
+    import pyarrow as pa
+
+    from plumbline.chasing import overdue
+
+    found = overdue(Settings.from_environment(), unit, data_set)
+    if not found:
+        print("Nothing is overdue.")
+        return
+    rows = duckdb.from_arrow(pa.Table.from_pylist([dataclasses.asdict(item) for item in found]))
+    columns = "reporter, org_unit_name, data_set, period, due_on, days_overdue, collected_by"
+    table(rows.select(columns), limit, "Nothing is overdue.")

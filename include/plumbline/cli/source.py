@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
@@ -37,3 +38,20 @@ def print_schema() -> None:
     from plumbline.collect.contract import json_schema
 
     print(json_schema(), end="")
+
+
+@app.command("allow")
+def allow(
+    data_set: str,
+    unit: Annotated[str, typer.Option(help="The code of the unit; what lies below it is allowed the same.")],
+    period: Annotated[str, typer.Option(help="Such as 2024-06, 2024-Q2, 2024-H1 or 2024.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with your account's name.")],
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day it may be received; open if not given.")
+    ] = None,
+) -> None:
+    """Let a unit submit or correct a data set for a period although it is too late for that."""
+    from plumbline.collect.late import allow
+
+    record = allow(Settings.from_environment(), data_set, unit, period, reason, until.date() if until else None)
+    print(f"{record.record_id} recorded by {record.recorded_by}")

@@ -113,6 +113,13 @@ ENGLISH = {
     "wrong_period_type.would_be": "one of: {expected}",
     "not_collected": "{data_set} is not collected from {unit} for {period}.",
     "not_collected.would_be": "no row",
+    "received_late": "{data_set} for {period} was due on {due_on} and received on {received_on}: {count} late.",
+    "too_late": "{data_set} for {period} was due on {due_on} and accepted until {until}; this came on {received_on}.",
+    "too_late.would_be": "an exception, which the office that collects can record",
+    "revision_closed": "{data_set} for {period} could be corrected until {until}; this came on {received_on}.",
+    "revision_closed.would_be": "an exception, which the office that collects can record",
+    "no_revisions": "{data_set} for {period} has been accepted and may not be corrected.",
+    "no_revisions.would_be": "an exception, which the office that collects can record",
     "duplicate_row": "{reporter} stands more than once for {period}: rows {rows}. None of them was taken.",
     "duplicate_row.would_be": "one row",
     "duplicate_cell": "{indicator} stands more than once for {reporter} and {period}: rows {rows}.",
@@ -153,6 +160,9 @@ ENGLISH = {
     "suspect.counted_twice": "A part of {part} may have been counted twice.",
     "suspect.left_out": "A part of {part} may have been left out.",
     "suspect.swapped": "Two figures of the form may have changed places.",
+    # a reminder
+    "reminder.subject": "{unit}: {count} submissions are overdue.",
+    "reminder.line": "- {reporter}: {data_set} for {period}, due on {due_on}, {days} days overdue",
     # a form to fill in: its headers and words
     "form.period": "period",
     "form.unit_code": "unit code",

@@ -14,6 +14,7 @@ What is wrong in a row returns that row's submission.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,7 +27,9 @@ import pyarrow.compute as pc
 
 from plumbline.collect.contract import Carried
 from plumbline.collect.cumulative import YearSoFar, growths
+from plumbline.collect.delivery import Problem
 from plumbline.collect.desk import Desk
+from plumbline.collect.late import untimely
 from plumbline.collect.layout import Layout
 from plumbline.collect.numeral import DIGITS, Numeral
 from plumbline.collect.place import place_rows
@@ -79,6 +82,7 @@ class RowsCheck:
         self.offences = [*self._row_offences(), *self._read_cells(), *self._cells_given_twice()]
         self._land_growth()
         self.offences += self._rule_offences()
+        self.offences += self._too_late()
         self.returned = self.mask(offence.row for offence in self.offences)
         """The rows whose submissions are returned."""
 
@@ -294,6 +298,28 @@ class RowsCheck:
             Offence(int(numbers[found.row]), found.rule_id, found.indicators[0], messages=found.messages)
             for found in offences_in_form(self.desk.rules, self.data_set.data_set, rows)
         ]
+
+    def _too_late(self) -> list[Offence]:
+        """Find own accounts that were received too late; those that are late but in time are told of in the receipt."""
+        if self.total:
+            return []
+        offences = []
+        late: Counter[tuple[int, tuple[tuple[str, str], ...]]] = Counter()
+        for found in untimely(self.desk, self.data_set, self.placed, {offence.row for offence in self.offences}):
+            values = {
+                "received_on": str(found.received_on),
+                "due_on": str(found.due_on),
+                "until": str(found.until or "…"),
+            }
+            if found.code:
+                offences.append(Offence(found.row, found.code, values=values))
+            else:
+                values |= {"data_set": self.data_set.name, "period": found.period}
+                late[found.delivery, tuple(values.items())] += 1
+        for (delivery, about), count in late.items():
+            problem = Problem("received_late", {**dict(about), "count": str(count)}, severity="warning")
+            self.layout.problems.append((delivery, problem))
+        return offences
 
     def rows_with_offences(self) -> dict[int, dict[str, Any]]:
         """Return what is needed to say what is wrong in each row that offends, by row."""
