@@ -51,6 +51,11 @@ class Settings:
         return self.data / "records"
 
     @property
+    def attempts(self) -> Path:
+        """How each source's collections went, a file a source."""
+        return self.data / "attempts"
+
+    @property
     def reminders(self) -> Path:
         """Reminders of what is overdue, a folder a day."""
         return self.data / "reminders"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,15 @@ def moment(settings: Settings, written: str) -> datetime:
     except ValueError as error:
         raise StopTheRun(f"--known-at: {written!r} is not a moment; write 2024-06-30T18:00 or with +08:00") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=load_domain(settings.domain).zone)
+
+
+def age(since: timedelta) -> str:
+    """Return how long ago something was, in its largest unit: 3 d, 5 h, 12 min."""
+    minutes = int(since.total_seconds() // 60)
+    for unit, length in (("d", 24 * 60), ("h", 60)):
+        if minutes >= length:
+            return f"{minutes // length} {unit}"
+    return f"{minutes} min"
 
 
 def tell(what: str, result: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from plumbline.cli import show
+from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The ways in by which submissions arrive.")
@@ -14,13 +17,35 @@ app = typer.Typer(no_args_is_help=True, help="The ways in by which submissions a
 
 @app.command("list")
 def list_sources() -> None:
-    """List the sources and when each is collected."""
-    from plumbline.collect import load_source, source_names
+    """List the sources: when each was last collected well, what it has landed, and since when it has failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from plumbline.collect import load_source
+    from plumbline.collect.standing import standings
+    from plumbline.domain import load_domain
 
     settings = Settings.from_environment()
-    for name in source_names(settings):
-        source = load_source(settings, name)
-        print(f"{name:<32} {source.schedule or 'when asked':<14} {source.name_en}")
+    zone, now = load_domain(settings.domain).zone, datetime.now(UTC)
+    table = Table(box=None, header_style="bold")
+    for column in ("source", "schedule", "last success", "age", "accepted", "returned", "failing since"):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("accepted", "returned") else "left")
+    found = standings(settings)
+    for its in found:
+        last, since = (
+            f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at else "–" for at in (its.last_success, its.failing_since)
+        )
+        age = show.age(now - its.last_success) if its.last_success else "–"
+        try:
+            schedule = load_source(settings, its.source).schedule or "when asked"
+        except StopTheRun:
+            schedule = "?"
+        table.add_row(its.source, schedule, last, age, f"{its.accepted:,}", f"{its.returned:,}", since)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    for its in found:
+        if its.error:
+            console.print(f"{its.source}: {its.error}", style="red", markup=False, soft_wrap=True)
 
 
 @app.command("replay")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from plumbline.collect.attempts import attempt
 from plumbline.collect.check import check
 from plumbline.collect.connection import Connections, from_environment
 from plumbline.collect.contract import Source, carried_data_sets, load_source
@@ -92,7 +93,11 @@ def _land_all(
 ) -> CollectResult:
     if landed_at.tzinfo is None:
         raise ValueError("landed_at has no offset from UTC")
-    landed_at = landed_at.astimezone(UTC)
+    with attempt(settings, source):
+        return _collect(settings, source, landed_at.astimezone(UTC), connections)
+
+
+def _collect(settings: Settings, source: str, landed_at: datetime, connections: Connections) -> CollectResult:
     domain = load_domain(settings.domain)
     contract = load_source(settings, source)
     carried = carried_data_sets(contract, domain)
