@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -80,3 +82,53 @@ def allow(
 
     record = allow(Settings.from_environment(), data_set, unit, period, reason, until.date() if until else None)
     print(f"{record.record_id} recorded by {record.recorded_by}")
+
+
+@app.command("check")
+def check_source(
+    name: str,
+    file: Annotated[Path | None, typer.Argument(help="A file as if it had come; else all that has not landed.")] = None,
+    figures: Annotated[bool, typer.Option(help="Say which figures of the current release would change.")] = True,
+    limit: Annotated[int, typer.Option(help="Show at most so many changes.")] = 20,
+) -> None:
+    """Try a source without changing anything: what would be accepted, returned and changed. Exit code 1: returned."""
+    import duckdb
+    import pyarrow as pa
+
+    from plumbline.rehearsal import check
+
+    outcome = check(Settings.from_environment(), name, file, figures=figures)
+    if not outcome.deliveries:
+        print("Nothing new: all that is there has landed.")
+        return
+    for line in outcome.lines:
+        place = " ".join(filter(None, (line.file_name, line.sheet, line.cell)))
+        print(f"{place}: {line.message}{f' It would be: {line.would_be}' if line.would_be else ''}")
+    print(f"{outcome.accepted} accepted, {outcome.returned} returned")
+    if outcome.changes:
+        print(f"{len(outcome.changes)} figures of the current release would change:")
+        changes = pa.Table.from_pylist([dataclasses.asdict(change) for change in outcome.changes])
+        show.table(duckdb.from_arrow(changes), limit, "")
+    elif outcome.changes is not None:
+        print("No figure of the current release would change.")
+    if not outcome.is_clean:
+        raise typer.Exit(1)
+
+
+@app.command("preview")
+def preview_source(
+    name: str,
+    file: Annotated[Path | None, typer.Argument(help="A file as if it had come; else all that has not landed.")] = None,
+    limit: Annotated[int, typer.Option(help="Show at most so many.")] = 10,
+) -> None:
+    """Show the first values that a source would land, as observations; nothing is changed."""
+    import duckdb
+    import pyarrow as pa
+
+    from plumbline.rehearsal import preview
+
+    found = preview(Settings.from_environment(), name, file, limit)
+    if not found:
+        print("Nothing would land.")
+        return
+    show.table(duckdb.from_arrow(pa.Table.from_pylist([dataclasses.asdict(item) for item in found])), limit, "")

@@ -1,0 +1,68 @@
+"""A sample file as grids of text, cell by cell as collection reads them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+
+from plumbline.collect.formats import cell_text
+from plumbline.errors import StopTheRun
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+WORKBOOKS = (".xlsx", ".xls")
+
+Row = list[str | None]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A sheet, or a file that is one table; the first of ``rows`` is row 1."""
+
+    sheet: str | None
+    rows: list[Row]
+
+
+def read_sample(path: Path) -> list[Grid]:
+    """Return the grids of a sample that have any cell: the visible sheets of a workbook, or the one table of a file.
+
+    Raises StopTheRun when it is not there or cannot be read.
+    """
+    if not path.is_file():
+        raise StopTheRun(f"{path} is not there")
+    ending = path.suffix.lower()
+    try:
+        if ending in DELIMITERS:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                grids = [
+                    Grid(
+                        None, [[text or None for text in row] for row in csv.reader(file, delimiter=DELIMITERS[ending])]
+                    )
+                ]
+        elif ending in WORKBOOKS:
+            grids = _read_workbook(path)
+        else:
+            raise StopTheRun(f"{path}: a sample is one of {', '.join((*DELIMITERS, *WORKBOOKS))}")
+    except (CalamineError, UnicodeDecodeError, csv.Error, OSError) as error:
+        raise StopTheRun(f"{path} cannot be read as {ending}: {error}") from error
+    found = [grid for grid in grids if any(any(row) for row in grid.rows)]
+    if not found:
+        raise StopTheRun(f"{path} has no cell with anything in it")
+    return found
+
+
+def _read_workbook(path: Path) -> list[Grid]:
+    with CalamineWorkbook.from_path(str(path)) as workbook:
+        return [
+            Grid(
+                sheet.name,
+                [
+                    [cell_text(cell) for cell in row]
+                    for row in workbook.get_sheet_by_name(sheet.name).to_python(skip_empty_area=False)
+                ],
+            )
+            for sheet in workbook.sheets_metadata
+            if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible
+        ]
