@@ -67,6 +67,25 @@ def print_schema() -> None:
     print(json_schema(), end="")
 
 
+@app.command("new")
+def new_source(
+    name: str,
+    sample: Annotated[Path, typer.Option("--from", help="A file as it will come: csv, tsv, xlsx or xls.")],
+) -> None:
+    """Write a first contract from a sample, with good and bad fixtures and a test. Exit code 1: look at the sample."""
+    from plumbline.scaffold import create
+
+    created = create(Settings.from_environment(), name, sample)
+    for path in created.paths:
+        print(f"written: {path}")
+    for note in created.notes:
+        print(f"look at: {note}")
+    for line in created.wrong:
+        print(f"wrong in the sample: {line.cell or line.sheet or line.file_name}: {line.message}")
+    if created.wrong:
+        raise typer.Exit(1)
+
+
 @app.command("allow")
 def allow(
     data_set: str,

@@ -116,8 +116,9 @@ def find_table(grid: Grid, known: Known) -> Table | None:
     """Return the grid with the header that makes most sense of it; None where no header has anything below it."""
     found = None
     for first, height in product(range(1, min(len(grid.rows), _LOWEST_HEADER) + 1), (1, 2)):
-        header = _header(grid.rows[first - 1 : first - 1 + height])
-        if len(header) < height or sum(bool(text) for text in header) < 2 or any(map(_is_number, filter(None, header))):
+        header = _header(grid, first, height)
+        texts = [text for text in header if text]
+        if first - 1 + height > len(grid.rows) or len(texts) < 2 or any(map(_is_number, texts)):
             continue
         table = Table(grid, first, height, [])
         body = [row for _, row in table.body[:_ROWS_LOOKED_AT]]
@@ -167,8 +168,9 @@ def _likeness(text: str, other: str) -> float:
     text, other = text.casefold(), normalised(other).casefold()
     if text == other:
         return 1.0
-    compared = SequenceMatcher(None, text, other)
-    return min(compared.ratio(), 0.99) if compared.quick_ratio() >= _NEAR else 0.0
+    ratio = SequenceMatcher(None, text, other).ratio()
+    contained = len(text) > 1 and (text in other or other in text)
+    return min(max(ratio, _NEAR + ratio / 4) if contained else ratio, 0.99)
 
 
 def _column(position: int, header: str, cells: list[str | None], known: Known) -> Column:
@@ -207,13 +209,12 @@ def _is_period(text: str, known: Known) -> bool:
         return False
 
 
-def _header(rows: list[Row]) -> list[str]:
+def _header(grid: Grid, first: int, height: int) -> list[str]:
     """Return the headers of rows above one another; a cell that was merged over several columns is each one's."""
-    filled = []
-    for row in rows[:-1]:
-        last = None
-        filled.append([last := text or last for text in row])
-    filled += rows[-1:]
-    width = max(map(len, filled), default=0)
-    levels = [[*row, *[None] * (width - len(row))] for row in filled]
+    rows = [[*row] for row in grid.rows[first - 1 : first - 1 + height]]
+    for (top, left), (bottom, right) in grid.merged if height > 1 else ():
+        for row in rows[max(top - first + 1, 0) : max(bottom - first + 2, 0)]:
+            row[left : right + 1] = [grid.rows[top][left]] * (min(right + 1, len(row)) - left)
+    width = max(map(len, rows), default=0)
+    levels = [[*row, *[None] * (width - len(row))] for row in rows]
     return ["/".join(dict.fromkeys(text for text in column if text)) for column in zip(*levels, strict=True)]

@@ -23,6 +23,8 @@ class Grid:
 
     sheet: str | None
     rows: list[Row]
+    merged: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()
+    """Ranges of merged cells, as row and column from 0 of the first cell and the last."""
 
 
 def read_sample(path: Path) -> list[Grid]:
@@ -54,15 +56,12 @@ def read_sample(path: Path) -> list[Grid]:
 
 
 def _read_workbook(path: Path) -> list[Grid]:
+    grids = []
     with CalamineWorkbook.from_path(str(path)) as workbook:
-        return [
-            Grid(
-                sheet.name,
-                [
-                    [cell_text(cell) for cell in row]
-                    for row in workbook.get_sheet_by_name(sheet.name).to_python(skip_empty_area=False)
-                ],
-            )
-            for sheet in workbook.sheets_metadata
-            if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible
-        ]
+        for about in workbook.sheets_metadata:
+            if about.typ != SheetTypeEnum.WorkSheet or about.visible != SheetVisibleEnum.Visible:
+                continue
+            sheet = workbook.get_sheet_by_name(about.name)
+            rows = [[cell_text(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
+            grids.append(Grid(about.name, rows, tuple(sheet.merged_cell_ranges or ())))
+    return grids

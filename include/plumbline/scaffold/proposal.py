@@ -1,0 +1,346 @@
+"""A contract for a sample, and a data set where it carries figures that the domain does not know."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plumbline.collect.contract import load_source, normalised, source_names
+from plumbline.domain import DataSet, load_domain
+from plumbline.errors import StopTheRun
+from plumbline.period import Period
+from plumbline.printed import load_printed_words
+from plumbline.registry import read_org_units
+from plumbline.scaffold.headers import Column, Known, Match, Table, find_table, matches, period_in
+from plumbline.scaffold.sample import Grid
+from plumbline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a sample seems to be."""
+
+    contract: dict[str, Any]
+    data_set: dict[str, Any] | None
+    """A data set to add, of the source's name; None where its figures are known."""
+    notes: list[str]
+    """What a person should look at."""
+    tables: list[Table]
+    """The sheets that it carries."""
+    unit_position: int | None
+    """The column of the units, from 0."""
+
+
+def propose(settings: Settings, name: str, grids: list[Grid], file_name: str) -> Proposal:
+    """Return a contract for source ``name`` that fits the sample ``grids`` of the file ``file_name``.
+
+    Raises StopTheRun with what was looked for when units, periods or figures are not found.
+    """
+    known = _known(settings)
+    tables = [table for grid in grids if (table := find_table(grid, known))]
+    tables = [table for table in tables if _figures(table)]
+    if not tables:
+        raise StopTheRun(
+            f"{file_name}: no row was found that heads figures. A sample has a header with units' codes or names, "
+            "and below it a row for each unit or for each figure"
+        )
+    best = max(tables, key=lambda table: table.score)
+    tables = [table for table in tables if (table.header_row, table.header_rows) == (best.header_row, best.header_rows)]
+    return _Proposing(settings, known, name, file_name, len(grids), tables, best).proposal()
+
+
+def _known(settings: Settings) -> Known:
+    domain = load_domain(settings.domain)
+    units = read_org_units(domain)
+    in_scope = units.filter(units["in_scope"])
+    return Known(
+        domain,
+        levels=dict(zip(in_scope["org_unit_code"].to_pylist(), in_scope["level"].to_pylist(), strict=True)),
+        names=set(in_scope["org_unit_name"].to_pylist()),
+        multipliers=load_printed_words(settings.domain).multipliers,
+    )
+
+
+def _figures(table: Table) -> list[Column]:
+    return [*table.of("number"), *table.of("indicator")]
+
+
+class _Proposing:
+    """One proposal in the making."""
+
+    def __init__(
+        self, settings: Settings, known: Known, name: str, file_name: str, sheets: int, tables: list[Table], best: Table
+    ) -> None:
+        self.settings, self.known, self.name, self.file_name = settings, known, name, file_name
+        self.sheets, self.tables, self.best = sheets, tables, best
+        self.notes: list[str] = []
+        self.new_indicators: dict[str, dict[str, Any]] = {}
+        self.used: set[str] = set()
+        """Headers that the contract names."""
+
+    def proposal(self) -> Proposal:
+        unit = self._unit()
+        period, example = self._period()
+        action, envelope = self._action(), self._envelope()
+        long = bool(self.best.of("indicator"))
+        roles: dict[str, Any] = {"period": period, "unit": unit}
+        if long:
+            roles |= self._long()
+            data_sets = self._data_sets_of_rows()
+        else:
+            data_sets = self._data_sets_of_columns()
+        reporter = self._reporter(data_sets)
+        contract: dict[str, Any] = {
+            "name": self.name,
+            "name_en": self.name,
+            "kind": "files",
+            "files": f"*{Path(self.file_name).suffix}",
+            "layout": "row_per_indicator" if long else "row_per_unit",
+            "header_row": self.best.header_row if self.best.header_row > 1 else None,
+            "header_rows": self.best.header_rows if self.best.header_rows > 1 else None,
+            **roles,
+            "reporter": reporter,
+            "action": action,
+            "envelope": envelope,
+            "ignore": self._ignored() or None,
+            "ignore_rows": self._ignored_rows(),
+            "thousands_mark": "," if self._has_thousands() else None,
+            "data_sets": data_sets,
+        }
+        contract = {key: value for key, value in contract.items() if value is not None}
+        unit_columns = [*self.best.of("unit"), *self.best.of("unit_name")]
+        position = unit_columns[0].position if unit_columns else None
+        return Proposal(contract, self._new_data_set(example), self.notes, self.tables, position)
+
+    def _unit(self) -> dict[str, str]:
+        for role in ("unit", "unit_name"):
+            columns = self.best.of(role)
+            if columns:
+                self.used.add(columns[0].header)
+                by = {"by": "name"} if role == "unit_name" else {}
+                return {"column": columns[0].header, **by}
+        pattern = self.known.domain.file.unit_code
+        for found in re.finditer(pattern, self.file_name):
+            if found.group() in self.known.levels:
+                return {"file_name": f"({pattern})"}
+        raise StopTheRun(
+            f"{self.file_name}: no column has codes or names of org units that are in scope, nor has the file's name"
+        )
+
+    def _period(self) -> tuple[dict[str, str], Period]:
+        columns = self.best.of("period")
+        if columns:
+            self.used.add(columns[0].header)
+            position = columns[0].position
+            written = next(row[position] for _, row in self.best.body if position < len(row) and row[position])
+            return {"column": columns[0].header}, Period.parse(str(written))
+        found = period_in(self.file_name, self.known)
+        if found:
+            return {"file_name": found[0]}, found[1]
+        for number, row in enumerate(self.best.grid.rows[: self.best.header_row - 1], 1):
+            for position, text in enumerate(row):
+                found = period_in(text or "", self.known)
+                if found:
+                    return {"cell": f"{_letter(position)}{number}", "pattern": found[0]}, found[1]
+        opened = self.known.domain.file.periods
+        raise StopTheRun(
+            f"{self.file_name}: no period from {opened.first} to {opened.last or '…'} was found: not in a column, "
+            "in the file's name, nor above the header"
+        )
+
+    def _action(self) -> dict[str, str] | None:
+        """Return the action of another contract whose column is here: its words are the domain's."""
+        headers = {normalised(column.header): column.header for column in self.best.columns}
+        for other in source_names(self.settings):
+            action = load_source(self.settings, other).action if other != self.name else None
+            if action and action.column and normalised(action.column) in headers:
+                self.used.add(headers[normalised(action.column)])
+                return {key: value for key, value in action.model_dump(exclude_unset=True).items() if value}
+        return None
+
+    def _envelope(self) -> dict[str, str] | None:
+        columns = self.best.of("received")
+        if not columns:
+            return None
+        self.used.add(columns[0].header)
+        self.notes.append(f"{columns[0].header} is taken for the time of receipt: remove it unless it is trusted")
+        return {"column": columns[0].header}
+
+    def _long(self) -> dict[str, Any]:
+        indicator, numbers = self.best.of("indicator")[0], self.best.of("number")
+        if not numbers:
+            raise StopTheRun(f"{self.file_name}: {indicator.header} has indicators, but no column has numbers")
+        self.used |= {indicator.header, numbers[0].header}
+        return {"indicator": {"column": indicator.header}, "value": {"column": numbers[0].header}}
+
+    def _data_sets_of_rows(self) -> dict[str, Any]:
+        position = self.best.of("indicator")[0].position
+        carried: dict[str, Any] = {}
+        for text in dict.fromkeys(row[position] for _, row in self.best.body if position < len(row)):
+            found = matches(text, self.known) if text else []
+            if found:
+                self._note_if_near(str(text), found)
+                carried.setdefault(found[0].data_set, {"columns": {}})["columns"][text] = found[0].indicator
+        return {
+            data_set: {} if all(text == f"{data_set}.{name}" for text, name in its["columns"].items()) else its
+            for data_set, its in carried.items()
+        }
+
+    def _data_sets_of_columns(self) -> dict[str, Any]:
+        """Return the data sets of every sheet: each column goes where most of its sheet's columns go, if it can.
+
+        Of indicators that a header is equally like, one that the sample's units report themselves comes first.
+        """
+        carried: dict[str, Any] = {}
+        kinds = set(self._kinds_of_units())
+        known = any(column.matches for table in self.tables for column in table.of("number"))
+        for table in self.tables:
+            votes = Counter(
+                data_set for column in table.of("number") for data_set in {match.data_set for match in column.matches}
+            )
+            sheet = {"sheet": table.grid.sheet} if self.sheets > 1 else {}
+            for column in table.of("number"):
+                found = sorted(
+                    column.matches, key=lambda its: (not self._reported_by(kinds, its), -votes[its.data_set])
+                )
+                if not found and known:
+                    self.notes.append(f"{column.header} has figures, but is like no indicator: it is ignored")
+                    continue
+                match = found[0] if found else self._as_new(column)
+                columns = carried.setdefault(match.data_set, {**sheet, "columns": {}})["columns"]
+                if match.indicator in _named(columns):
+                    self.notes.append(f"{column.header} is ignored: another column is {match.indicator} already")
+                    continue
+                self._note_if_near(column.header, found)
+                self.used.add(column.header)
+                with_multiplier = {"indicator": match.indicator, "multiplier": match.multiplier}
+                columns[column.header] = with_multiplier if match.multiplier else match.indicator
+        for data_set, its in carried.items():
+            its["columns"] = _shortened(self.known.domain.data_sets.get(data_set), its["columns"])
+        return carried
+
+    def _reported_by(self, kinds: set[str], match: Match) -> bool:
+        return bool(kinds & set(self.known.domain.data_sets[match.data_set].applicability(match.indicator).reporters))
+
+    def _note_if_near(self, written: str, found: list[Match]) -> None:
+        if found and found[0].likeness < 1:
+            match = found[0]
+            called = self.known.domain.data_sets[match.data_set].indicators[match.indicator].name
+            self.notes.append(f"{written} is taken for {called} ({match.data_set}.{match.indicator}): check it")
+        elif len({match.data_set for match in found}) > 1:
+            others = ", ".join(f"{match.data_set}.{match.indicator}" for match in found[1:])
+            self.notes.append(f"{written} is taken for {found[0].data_set}.{found[0].indicator}; it may be {others}")
+
+    def _as_new(self, column: Column) -> Match:
+        """Return an indicator of a new data set for a column of figures that nothing is like."""
+        indicator = re.sub(r"[^a-z0-9]+", "_", column.header.casefold()).strip("_")
+        if not re.match(r"[a-z]", indicator):
+            indicator = f"figure_{_letter(column.position).lower()}"
+        header = column.header.rpartition("/")[2]
+        units = self.known.domain.file.units_of_measure
+        unit = next((unit for unit in units if re.search(rf"[((]{re.escape(unit)}[))]", header)), next(iter(units)))
+        self.new_indicators[indicator] = {
+            "name": header, "name_en": header, "unit": unit, "kind": "flow", "definition": f"As {column.header} says.",
+        }  # fmt: skip
+        return Match(self.name, indicator, 1)
+
+    def _new_data_set(self, period: Period) -> dict[str, Any] | None:
+        if not self.new_indicators:
+            return None
+        names = ", ".join(its["name"] for its in self.new_indicators.values())
+        self.notes.append(
+            f"no indicator is like {names}: a data set {self.name} is proposed; say of each what it is, its unit and "
+            "its kind, then run `plumbline data-set sync`"
+        )
+        return {
+            "name": self.name,
+            "name_en": self.name,
+            "reporters": self._kinds_of_units(),
+            "frequency": period.period_type,
+            "indicators": self.new_indicators,
+        }
+
+    def _kinds_of_units(self) -> list[str]:
+        """Return the kinds of reporter that the sample's units are themselves."""
+        columns = self.best.of("unit")
+        cells = {row[its.position] for its in columns for _, row in self.best.body if its.position < len(row)}
+        levels = {self.known.levels[code] for code in cells if code in self.known.levels}
+        kinds = self.known.domain.file.reporter_kinds
+        return [kind for kind, its in kinds.items() if not its.office and (its.level in levels or not columns)]
+
+    def _reporter(self, data_sets: dict[str, Any]) -> dict[str, str] | None:
+        """Return where the office stands, or the one kind of office that reports what no unit reports itself."""
+        columns = self.best.of("office")
+        if columns:
+            self.used.add(columns[0].header)
+            return {"column": columns[0].header}
+        units = set(self._kinds_of_units())
+        domain = self.known.domain
+        reporting = {
+            kind
+            for data_set, its in data_sets.items()
+            if data_set in domain.data_sets
+            for name in _named(its.get("columns", {}))
+            for kind in domain.data_sets[data_set].applicability(name).reporters
+        }
+        offices = {kind for kind in reporting if domain.file.reporter_kinds[kind].office}
+        if reporting & units or len(offices) != 1:
+            return None
+        self.notes.append(f"what it carries is reported by offices only: every row is taken for one of {min(offices)}")
+        return {"value": min(offices)}
+
+    def _ignored(self) -> list[str]:
+        headers = [column.header for table in self.tables for column in table.columns]
+        return [header for header in dict.fromkeys(headers) if header not in self.used]
+
+    def _ignored_rows(self) -> str | None:
+        """Return a pattern for rows that are about no unit: totals and notes below the figures."""
+        columns = self.best.of("unit")
+        if not columns:
+            return None
+        position = columns[0].position
+        others = [
+            next(text for text in row if text)
+            for _, row in self.best.body
+            if (row[position] if position < len(row) else None) not in self.known.levels
+        ]
+        plain = [text for text in others if not re.search(r"\d", text)]
+        if not plain or len(set(plain)) > 5:
+            return None
+        self.notes.append(f"rows that begin with {', '.join(dict.fromkeys(plain))} are passed over")
+        return f"^({'|'.join(map(re.escape, dict.fromkeys(plain)))})"
+
+    def _has_thousands(self) -> bool:
+        return any(
+            "," in (row[column.position] or "")
+            for table in self.tables
+            for column in table.of("number")
+            for _, row in table.body
+            if column.position < len(row)
+        )
+
+
+def _named(columns: Any) -> list[str]:
+    """Return the indicators of a contract's columns."""
+    if isinstance(columns, list):
+        return columns
+    return [its["indicator"] if isinstance(its, dict) else its for its in columns.values()]
+
+
+def _shortened(data_set: DataSet | None, columns: dict[str, Any]) -> Any:
+    """Return columns as a list of indicators, where every header is its indicator's name."""
+    if data_set and all(
+        isinstance(its, str) and normalised(header) == normalised(data_set.indicators[its].name)
+        for header, its in columns.items()
+    ):
+        return list(columns.values())
+    return columns
+
+
+def _letter(position: int) -> str:
+    from openpyxl.utils import get_column_letter
+
+    return str(get_column_letter(position + 1))
