@@ -130,7 +130,7 @@ def find_table(grid: Grid, known: Known) -> Table | None:
             if text
         ]
         table = Table(grid, first, height, columns)
-        if found is None or table.score > found.score:
+        if found is None or (table.score, -height) > (found.score, -found.header_rows):
             found = table
     return found
 
@@ -144,8 +144,17 @@ def period_in(text: str, known: Known) -> tuple[str, Period] | None:
             period_type, number = next(iter(groups.items()), ("year", 1))
             period = Period(year, period_type, number)  # type: ignore[arg-type]
             if known.domain.is_open(period):
-                return pattern.pattern, period
+                return _simplest(pattern.pattern, period, text), period
     return None
+
+
+def _simplest(pattern: str, period: Period, text: str) -> str:
+    """Return a plainer pattern where ``text`` has the period as it is written everywhere."""
+    for plain in (r"\d{4}-\d{2}", r"\d{4}-Q\d", r"\d{4}-H\d", r"\d{4}"):
+        match = re.search(plain, text)
+        if match and match.group() == str(period):
+            return plain
+    return pattern
 
 
 def matches(header: str, known: Known) -> list[Match]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.collect.contract import load_source, normalised, source_names
-from plumbline.domain import DataSet, load_domain
+from plumbline.domain import load_domain
 from plumbline.errors import StopTheRun
 from plumbline.period import Period
 from plumbline.printed import load_printed_words
@@ -78,6 +78,8 @@ class _Proposing:
         self.sheets, self.tables, self.best = sheets, tables, best
         self.notes: list[str] = []
         self.new_indicators: dict[str, dict[str, Any]] = {}
+        self.levels: set[str] = set()
+        """Levels of the sample's units; none where it has them by name."""
         self.used: set[str] = set()
         """Headers that the contract names."""
 
@@ -93,6 +95,10 @@ class _Proposing:
         else:
             data_sets = self._data_sets_of_columns()
         reporter = self._reporter(data_sets)
+        data_sets = {
+            data_set: {**its, "columns": self._shortened(data_set, its["columns"], long)}
+            for data_set, its in data_sets.items()
+        }
         contract: dict[str, Any] = {
             "name": self.name,
             "name_en": self.name,
@@ -108,7 +114,9 @@ class _Proposing:
             "ignore": self._ignored() or None,
             "ignore_rows": self._ignored_rows(),
             "thousands_mark": "," if self._has_thousands() else None,
-            "data_sets": data_sets,
+            "data_sets": {
+                data_set: {key: value for key, value in its.items() if value} for data_set, its in data_sets.items()
+            },
         }
         contract = {key: value for key, value in contract.items() if value is not None}
         unit_columns = [*self.best.of("unit"), *self.best.of("unit_name")]
@@ -120,11 +128,15 @@ class _Proposing:
             columns = self.best.of(role)
             if columns:
                 self.used.add(columns[0].header)
+                position = columns[0].position
+                cells = {row[position] for _, row in self.best.body if position < len(row)}
+                self.levels = {self.known.levels[code] for code in cells if code in self.known.levels}
                 by = {"by": "name"} if role == "unit_name" else {}
                 return {"column": columns[0].header, **by}
         pattern = self.known.domain.file.unit_code
         for found in re.finditer(pattern, self.file_name):
             if found.group() in self.known.levels:
+                self.levels = {self.known.levels[found.group()]}
                 return {"file_name": f"({pattern})"}
         raise StopTheRun(
             f"{self.file_name}: no column has codes or names of org units that are in scope, nor has the file's name"
@@ -184,10 +196,7 @@ class _Proposing:
             if found:
                 self._note_if_near(str(text), found)
                 carried.setdefault(found[0].data_set, {"columns": {}})["columns"][text] = found[0].indicator
-        return {
-            data_set: {} if all(text == f"{data_set}.{name}" for text, name in its["columns"].items()) else its
-            for data_set, its in carried.items()
-        }
+        return carried
 
     def _data_sets_of_columns(self) -> dict[str, Any]:
         """Return the data sets of every sheet: each column goes where most of its sheet's columns go, if it can.
@@ -218,9 +227,19 @@ class _Proposing:
                 self.used.add(column.header)
                 with_multiplier = {"indicator": match.indicator, "multiplier": match.multiplier}
                 columns[column.header] = with_multiplier if match.multiplier else match.indicator
-        for data_set, its in carried.items():
-            its["columns"] = _shortened(self.known.domain.data_sets.get(data_set), its["columns"])
         return carried
+
+    def _shortened(self, data_set: str, columns: dict[str, Any], long: bool) -> Any:
+        """Return columns as the contract has them: nothing, or a list, where every header is what it would be anyhow."""
+        if long and all(text == f"{data_set}.{name}" for text, name in columns.items()):
+            return None
+        known = self.known.domain.data_sets.get(data_set)
+        if known and all(
+            isinstance(its, str) and normalised(header) == normalised(known.indicators[its].name)
+            for header, its in columns.items()
+        ):
+            return list(columns.values())
+        return columns
 
     def _reported_by(self, kinds: set[str], match: Match) -> bool:
         return bool(kinds & set(self.known.domain.data_sets[match.data_set].applicability(match.indicator).reporters))
@@ -265,11 +284,8 @@ class _Proposing:
 
     def _kinds_of_units(self) -> list[str]:
         """Return the kinds of reporter that the sample's units are themselves."""
-        columns = self.best.of("unit")
-        cells = {row[its.position] for its in columns for _, row in self.best.body if its.position < len(row)}
-        levels = {self.known.levels[code] for code in cells if code in self.known.levels}
         kinds = self.known.domain.file.reporter_kinds
-        return [kind for kind, its in kinds.items() if not its.office and (its.level in levels or not columns)]
+        return [kind for kind, its in kinds.items() if not its.office and (its.level in self.levels or not self.levels)]
 
     def _reporter(self, data_sets: dict[str, Any]) -> dict[str, str] | None:
         """Return where the office stands, or the one kind of office that reports what no unit reports itself."""
@@ -283,7 +299,7 @@ class _Proposing:
             kind
             for data_set, its in data_sets.items()
             if data_set in domain.data_sets
-            for name in _named(its.get("columns", {}))
+            for name in _named(its["columns"])
             for kind in domain.data_sets[data_set].applicability(name).reporters
         }
         offices = {kind for kind in reporting if domain.file.reporter_kinds[kind].office}
@@ -323,21 +339,9 @@ class _Proposing:
         )
 
 
-def _named(columns: Any) -> list[str]:
+def _named(columns: dict[str, Any]) -> list[str]:
     """Return the indicators of a contract's columns."""
-    if isinstance(columns, list):
-        return columns
     return [its["indicator"] if isinstance(its, dict) else its for its in columns.values()]
-
-
-def _shortened(data_set: DataSet | None, columns: dict[str, Any]) -> Any:
-    """Return columns as a list of indicators, where every header is its indicator's name."""
-    if data_set and all(
-        isinstance(its, str) and normalised(header) == normalised(data_set.indicators[its].name)
-        for header, its in columns.items()
-    ):
-        return list(columns.values())
-    return columns
 
 
 def _letter(position: int) -> str:
