@@ -7,7 +7,9 @@ At the source's own `schedule`, by the domain's clock; without one, when someone
 anything new starts `nightly_rollup`; a run that finds nothing new ends as *skipped* and starts nothing.
 
 ### Safe to rerun?
-Yes, at any time and beside anything else: the same input lands once.
+Yes, at any time and beside anything else: the same input lands once. A backfill of many nights lands what they
+missed in the first of its runs; the others find nothing new, so one rollup follows. To ask a source that is read
+from where the last run stopped for past periods again, trigger it with *anew*.
 
 ### What to do when it fails
 One source failing holds up no other, and the nightly rollup releases what there is.
@@ -24,7 +26,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from plumbline.airflow.tasks import DEFAULTS, LANDINGS, connection, daily, landed_at
@@ -42,6 +44,7 @@ def ingest(source: str, schedule: str | None) -> None:
         max_active_runs=1,
         default_args=DEFAULTS,
         tags=["ingest"],
+        params={"anew": Param(False, type="boolean", description="Read the source from its beginning.")},
         doc_md=__doc__,
     )
     def of_source() -> None:
@@ -50,7 +53,8 @@ def ingest(source: str, schedule: str | None) -> None:
             """Submissions, receipts and the inputs as they came, as one batch in landing."""
             from plumbline.collect import collect
 
-            landed = collect(Settings.from_environment(), source, landed_at(), connection)
+            anew = get_current_context()["params"]["anew"]
+            landed = collect(Settings.from_environment(), source, landed_at(), connection, anew=anew)
             if landed.deliveries == 0:
                 raise AirflowSkipException("nothing new")
             get_current_context()["outlet_events"][LANDINGS].extra = {"source": source}

@@ -30,8 +30,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     made: list[tuple[Any, ...]] = []
 
     def step(name: str, returns: Any) -> Callable[..., Any]:
-        def called(settings: object, *arguments: Any) -> Any:
-            made.append((name, *arguments))
+        def called(settings: object, *arguments: Any, **keys: Any) -> Any:
+            made.append((name, *arguments, *keys.values()))
             return returns
 
         return called
@@ -97,12 +97,42 @@ def test_a_landing_says_from_which_source_it_came(bag: DagBag, calls: list[tuple
     began = datetime.now(UTC)
     run = bag.dags[dag_id].test(run_after=NIGHT)
     assert states(run) == {"land": "success"}
-    [(_, source, landed_at, _)] = calls
+    [(_, source, landed_at, _, anew)] = calls
+    assert not anew
     assert dag_id == f"ingest__{source}"
     assert began <= landed_at <= datetime.now(UTC), "a late try must not land as of its run"
 
 
 def test_nothing_new_is_no_landing(bag: DagBag, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plumbline.collect.collect", lambda *_: SimpleNamespace(deliveries=0))
+    monkeypatch.setattr("plumbline.collect.collect", lambda *_, **__: SimpleNamespace(deliveries=0))
     run = bag.dags[min(bag.dags.keys() - {"nightly_rollup"})].test()
     assert states(run) == {"land": "skipped"}
+
+
+def test_a_source_can_be_asked_for_past_periods_again(bag: DagBag, calls: list[tuple[Any, ...]]) -> None:
+    bag.dags[min(bag.dags.keys() - {"nightly_rollup"})].test(run_conf={"anew": True})
+    [(*_, anew)] = calls
+    assert anew is True
+
+
+def test_a_backfill_of_past_nights_is_followed_by_one_rollup(
+    bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its first run lands all that is there, the others nothing: the asset that starts the rollup changes once."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    def landings() -> int:
+        with create_session() as session:
+            return int(session.scalar(select(func.count()).select_from(AssetEvent)) or 0)
+
+    inbox = tmp_path / "data" / "inbox" / "jiancaoping_accountability"
+    inbox.mkdir(parents=True)
+    (inbox / "2024.csv").write_text("单位代码,单位名称,述法人数\n140108001000,尖草坪街道,1\n", encoding="utf-8")
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    before = landings()
+    dag = bag.dags["ingest__jiancaoping_accountability"]
+    ended = [states(dag.test(run_after=NIGHT + timedelta(days=day)))["land"] for day in range(3)]
+    assert ended == ["success", "skipped", "skipped"]
+    assert landings() - before == 1

@@ -24,13 +24,16 @@ def demo() -> None:
 @app.command()
 def collect(
     source: Annotated[str | None, typer.Argument(help="One source; all of them when not given.")] = None,
+    anew: Annotated[
+        bool, typer.Option(help="Read it from its beginning, not from where the last run stopped.")
+    ] = False,
 ) -> None:
     """Take what the sources have, check every cell, and land it."""
     from plumbline.collect import collect, source_names
 
     settings = Settings.from_environment()
     for name in [source] if source else source_names(settings):
-        tell("collected", collect(settings, name, datetime.now(UTC)))
+        tell("collected", collect(settings, name, datetime.now(UTC), anew=anew))
 
 
 @app.command()

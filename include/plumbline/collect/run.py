@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -59,20 +60,31 @@ class CollectResult:
 
 
 def collect(
-    settings: Settings, source: str, landed_at: datetime, connections: Connections = from_environment
+    settings: Settings,
+    source: str,
+    landed_at: datetime,
+    connections: Connections = from_environment,
+    *,
+    anew: bool = False,
 ) -> CollectResult:
     """Take what ``source`` delivers, check it, and land what has not landed before.
 
     ``landed_at`` is the time of this run, with an offset from UTC; ``connections`` knows the contract's
-    connection by its id. What is wrong with a submission is in its receipt and is no error here. Raises
-    StopTheRun when the domain's files or the contract are wrong, TryAgain when the source is away or is
-    being collected by another process; what had come before the error has landed.
+    connection by its id. With ``anew`` a source that is read from where the last run stopped is read from its
+    beginning, past periods too; what has landed does not land again.
+
+    What is wrong with a submission is in its receipt and is no error here. Raises StopTheRun when the domain's
+    files or the contract are wrong, TryAgain when the source is away or is being collected by another process;
+    what had come before the error has landed.
     """
 
     def new(contract: Source, ledger: Ledger) -> Iterator[Delivery]:
+        if anew:
+            ledger = dataclasses.replace(ledger, bookmark=None, bookmarks={})
         return contract.deliveries(settings, ledger, connections)
 
-    return _land_all(settings, source, landed_at, new)
+    with attempt(settings, source):
+        return _land_all(settings, source, landed_at, new)
 
 
 def replay(settings: Settings, source: str, landed_at: datetime) -> CollectResult:
@@ -93,11 +105,7 @@ def _land_all(
 ) -> CollectResult:
     if landed_at.tzinfo is None:
         raise ValueError("landed_at has no offset from UTC")
-    with attempt(settings, source):
-        return _collect(settings, source, landed_at.astimezone(UTC), connections)
-
-
-def _collect(settings: Settings, source: str, landed_at: datetime, connections: Connections) -> CollectResult:
+    landed_at = landed_at.astimezone(UTC)
     domain = load_domain(settings.domain)
     contract = load_source(settings, source)
     carried = carried_data_sets(contract, domain)

@@ -11,7 +11,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from plumbline.collect import extract, load_source
+from plumbline.collect import collect, extract, load_source
 from plumbline.collect.connection import from_environment
 from plumbline.collect.kinds import sql
 from plumbline.errors import StopTheRun, TryAgain
@@ -65,6 +65,18 @@ def test_rows_are_asked_for_from_the_last_that_landed_on(
         ("2024-02", "V12"),
     ]
     assert place.collect("platform", LANDED_AT + timedelta(days=2)).deliveries == 0
+
+
+def test_a_source_that_is_read_anew_lands_what_it_changed_without_saying_so(
+    place: Place, contract: Contracts, reports: psycopg.Connection[object]
+) -> None:
+    contract(
+        "platform", kind="sql", connection="platform", incremental="changed", ignore=["changed"], table="forms.report"
+    )
+    place.collect("platform")
+    reports.execute("update forms.report set cases = 6 where unit = 'V11'")  # and the time of change is forgotten
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).submissions == 0
+    assert collect(place.settings, "platform", LANDED_AT + timedelta(days=2), anew=True).submissions == 1
 
 
 @pytest.mark.parametrize(
