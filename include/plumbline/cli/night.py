@@ -24,9 +24,7 @@ def demo() -> None:
 @app.command()
 def collect(
     source: Annotated[str | None, typer.Argument(help="One source; all of them when not given.")] = None,
-    anew: Annotated[
-        bool, typer.Option(help="Read it from its beginning, not from where the last run stopped.")
-    ] = False,
+    anew: Annotated[bool, typer.Option(help="Read it from its beginning, not from where it stopped.")] = False,
 ) -> None:
     """Take what the sources have, check every cell, and land it."""
     from plumbline.collect import collect, source_names

@@ -230,7 +230,7 @@ class _Proposing:
         return carried
 
     def _shortened(self, data_set: str, columns: dict[str, Any], long: bool) -> Any:
-        """Return columns as the contract has them: nothing, or a list, where every header is what it would be anyhow."""
+        """Return columns as the contract has them: none, or a list, where every header is what it would be anyhow."""
         if long and all(text == f"{data_set}.{name}" for text, name in columns.items()):
             return None
         known = self.known.domain.data_sets.get(data_set)

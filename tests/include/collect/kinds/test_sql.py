@@ -70,9 +70,8 @@ def test_rows_are_asked_for_from_the_last_that_landed_on(
 def test_a_source_that_is_read_anew_lands_what_it_changed_without_saying_so(
     place: Place, contract: Contracts, reports: psycopg.Connection[object]
 ) -> None:
-    contract(
-        "platform", kind="sql", connection="platform", incremental="changed", ignore=["changed"], table="forms.report"
-    )
+    of = {"table": "forms.report", "incremental": "changed"}
+    contract("platform", kind="sql", connection="platform", ignore=["changed"], **of)
     place.collect("platform")
     reports.execute("update forms.report set cases = 6 where unit = 'V11'")  # and the time of change is forgotten
     assert place.collect("platform", LANDED_AT + timedelta(days=1)).submissions == 0
