@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from plumbline.cli import show
 from plumbline.settings import Settings
 
 app = typer.Typer()
@@ -28,4 +29,4 @@ def form(
     written = write_form(settings, data_set, unit, period, output, office)
     print(f"{output}: {len(written.reporters)} reporters, {len(written.indicators)} indicators")
     if source:
-        print(write_contract(settings, source, data_set, period, office))
+        print(show.place(write_contract(settings, source, data_set, period, office)))

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plumbline.errors import StopTheRun
@@ -33,6 +34,11 @@ def age(since: timedelta) -> str:
         if minutes >= length:
             return f"{minutes // length} {unit}"
     return f"{minutes} min"
+
+
+def place(path: Path) -> Path:
+    """Return a path as it is from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def tell(what: str, result: Any) -> None:

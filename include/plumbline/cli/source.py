@@ -77,7 +77,7 @@ def new_source(
 
     created = create(Settings.from_environment(), name, sample)
     for path in created.paths:
-        print(f"written: {path}")
+        print(f"written: {show.place(path)}")
     for note in created.notes:
         print(f"look at: {note}")
     for line in created.wrong:

@@ -165,12 +165,16 @@ def matches(header: str, known: Known) -> list[Match]:
         written, unit = bracketed.groups()
     found: list[Match] = []
     for data_set, name, indicator in known.indicators():
-        called = (indicator.name, indicator.name_en, name, f"{data_set}.{name}")
-        likeness = max(_likeness(text, other) for text in {written, normalised(header)} for other in called)
+        likeness = max(likeness_of(text, data_set, name, indicator) for text in {written, normalised(header)})
         multiplier = unit.removesuffix(indicator.unit) if unit and unit.endswith(indicator.unit) else ""
         found.append(Match(data_set, name, likeness, multiplier if multiplier in known.multipliers else None))
     best = max((match.likeness for match in found), default=0)
     return [match for match in found if match.likeness == best >= _NEAR]
+
+
+def likeness_of(header: str, data_set: str, name: str, indicator: Indicator) -> float:
+    """Return how like a header is what an indicator is called: 1 where it is that, 0 where they share nothing."""
+    return max(_likeness(header, other) for other in (indicator.name, indicator.name_en, name, f"{data_set}.{name}"))
 
 
 def _likeness(text: str, other: str) -> float:

@@ -11,12 +11,15 @@ from typing import Any
 from plumbline.collect.contract import load_source, normalised, source_names
 from plumbline.domain import load_domain
 from plumbline.errors import StopTheRun
-from plumbline.period import Period
+from plumbline.period import Period, PeriodType
 from plumbline.printed import load_printed_words
 from plumbline.registry import read_org_units
-from plumbline.scaffold.headers import Column, Known, Match, Table, find_table, matches, period_in
+from plumbline.scaffold.headers import Column, Known, Match, Table, find_table, likeness_of, matches, period_in
 from plumbline.scaffold.sample import Grid
 from plumbline.settings import Settings
+
+_HARDLY = 0.3
+"""How like a header must be to an indicator that must be reported, where nothing is liker."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class _Proposing:
             roles |= self._long()
             data_sets = self._data_sets_of_rows()
         else:
-            data_sets = self._data_sets_of_columns()
+            data_sets = self._data_sets_of_columns(example.period_type)
         reporter = self._reporter(data_sets)
         data_sets = {
             data_set: {**its, "columns": self._shortened(data_set, its["columns"], long)}
@@ -198,7 +201,7 @@ class _Proposing:
                 carried.setdefault(found[0].data_set, {"columns": {}})["columns"][text] = found[0].indicator
         return carried
 
-    def _data_sets_of_columns(self) -> dict[str, Any]:
+    def _data_sets_of_columns(self, frequency: PeriodType) -> dict[str, Any]:
         """Return the data sets of every sheet: each column goes where most of its sheet's columns go, if it can.
 
         Of indicators that a header is equally like, one that the sample's units report themselves comes first.
@@ -206,6 +209,7 @@ class _Proposing:
         carried: dict[str, Any] = {}
         kinds = set(self._kinds_of_units())
         known = any(column.matches for table in self.tables for column in table.of("number"))
+        left: list[Column] = []
         for table in self.tables:
             votes = Counter(
                 data_set for column in table.of("number") for data_set in {match.data_set for match in column.matches}
@@ -216,7 +220,7 @@ class _Proposing:
                     column.matches, key=lambda its: (not self._reported_by(kinds, its), -votes[its.data_set])
                 )
                 if not found and known:
-                    self.notes.append(f"{column.header} has figures, but is like no indicator: it is ignored")
+                    left.append(column)
                     continue
                 match = found[0] if found else self._as_new(column)
                 columns = carried.setdefault(match.data_set, {**sheet, "columns": {}})["columns"]
@@ -227,7 +231,33 @@ class _Proposing:
                 self.used.add(column.header)
                 with_multiplier = {"indicator": match.indicator, "multiplier": match.multiplier}
                 columns[column.header] = with_multiplier if match.multiplier else match.indicator
+        self._give_what_is_left(carried, left, kinds, frequency)
         return carried
+
+    def _give_what_is_left(
+        self, carried: dict[str, Any], left: list[Column], kinds: set[str], frequency: PeriodType
+    ) -> None:
+        """Propose columns that are like nothing for indicators that must be reported beside those found."""
+        lacking = [
+            (data_set, name, indicator)
+            for data_set, name, indicator in self.known.indicators()
+            if data_set in carried
+            and name not in _named(carried[data_set]["columns"])
+            and not indicator.optional
+            and self._reported_by(kinds, Match(data_set, name, 1))
+            and self.known.domain.data_sets[data_set].applicability(name).frequency == frequency
+        ]
+        pairs = [(likeness_of(column.header, *what), column, what) for column in left for what in lacking]
+        for likeness, column, (data_set, name, indicator) in sorted(pairs, key=lambda pair: -pair[0]):
+            columns = carried[data_set]["columns"]
+            if likeness < _HARDLY or column.header in self.used or name in _named(columns):
+                continue
+            self.used.add(column.header)
+            columns[column.header] = name
+            self.notes.append(f"{column.header} is hardly like {indicator.name} ({data_set}.{name}): check it")
+        for column in left:
+            if column.header not in self.used:
+                self.notes.append(f"{column.header} has figures, but is like no indicator: it is ignored")
 
     def _shortened(self, data_set: str, columns: dict[str, Any], long: bool) -> Any:
         """Return columns as the contract has them: none, or a list, where every header is what it would be anyhow."""
