@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import yaml
 
 from plumbline.collect import collect, load_source
+from plumbline.collect.kinds.files import Contract as FilesContract
 from plumbline.collect.landing import CELL_KEYS, batches
 from plumbline.errors import StopTheRun
 from plumbline.release import current
@@ -123,8 +123,8 @@ def _rehearsal(settings: Settings, source: str, file: Path | None) -> Iterator[S
 
 def _with_file(settings: Settings, copy: Settings, source: str, file: Path) -> Settings:
     """Put ``file`` where the contract of ``source`` looks for it, in the copy's own inbox."""
-    contract: Any = load_source(settings, source)
-    if contract.kind != "files":
+    contract = load_source(settings, source)
+    if not isinstance(contract, FilesContract):
         raise StopTheRun(f"source {source} is of kind {contract.kind} and takes no file: check it without one")
     if not file.is_file():
         raise StopTheRun(f"{file} is not there")

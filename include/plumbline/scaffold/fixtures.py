@@ -161,9 +161,15 @@ def _mutations(proposal: Proposal, rows: list[Row]) -> Iterator[tuple[str, _Chan
 
 
 def _write(sample: Path, to: Path, proposal: Proposal, changes: _Changes) -> None:
-    """Write ``sample`` with some cells of its first sheet changed, and not more rows than a fixture keeps."""
+    """Write ``sample`` with some cells of its first table changed, and not more rows than a fixture keeps.
+
+    A file of a format that is not edited here is copied.
+    """
     last = proposal.tables[0].header_row + proposal.tables[0].header_rows + MOST_ROWS - 1
     ending = sample.suffix.lower()
+    if ending not in (*DELIMITERS, ".xlsx"):
+        shutil.copyfile(sample, to)
+        return
     if ending in DELIMITERS:
         with sample.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file, delimiter=DELIMITERS[ending]))

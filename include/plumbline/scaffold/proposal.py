@@ -353,7 +353,7 @@ class _Proposing:
             for _, row in self.best.body
             if (row[position] if position < len(row) else None) not in self.known.levels
         ]
-        plain = [text for text in others if not re.search(r"\d", text)]
+        plain = [word[0] for text in others if (word := re.match(r"[^\W\d_]+", text))]
         if not plain or len(set(plain)) > 5:
             return None
         self.notes.append(f"rows that begin with {', '.join(dict.fromkeys(plain))} are passed over")

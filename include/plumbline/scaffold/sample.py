@@ -8,7 +8,10 @@ from pathlib import Path
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from plumbline.collect.formats import cell_text
+from plumbline.collect.delivery import Format
+from plumbline.collect.documents import read_document
+from plumbline.collect.formats import UnreadableError, cell_text, texts
+from plumbline.collect.kinds.files import FORMATS
 from plumbline.errors import StopTheRun
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -45,14 +48,23 @@ def read_sample(path: Path) -> list[Grid]:
                 ]
         elif ending in WORKBOOKS:
             grids = _read_workbook(path)
+        elif ending in FORMATS:
+            grids = [_read_document(path.read_bytes(), FORMATS[ending])]
         else:
-            raise StopTheRun(f"{path}: a sample is one of {', '.join((*DELIMITERS, *WORKBOOKS))}")
-    except (CalamineError, UnicodeDecodeError, csv.Error, OSError) as error:
+            raise StopTheRun(f"{path}: a sample is one of {', '.join(FORMATS)}")
+    except (UnreadableError, CalamineError, UnicodeDecodeError, csv.Error, OSError) as error:
         raise StopTheRun(f"{path} cannot be read as {ending}: {error}") from error
     found = [grid for grid in grids if any(any(row) for row in grid.rows)]
     if not found:
         raise StopTheRun(f"{path} has no cell with anything in it")
     return found
+
+
+def _read_document(content: bytes, file_format: Format) -> Grid:
+    """Return a file of records as a grid whose first row is the records' keys."""
+    table = read_document(content, file_format)
+    columns = [texts([column]).to_pylist() for column in table.columns]
+    return Grid(None, [list(table.header), *map(list, zip(*columns, strict=True))])
 
 
 def _read_workbook(path: Path) -> list[Grid]:
