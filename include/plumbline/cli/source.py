@@ -70,9 +70,7 @@ def print_schema() -> None:
 @app.command("new")
 def new_source(
     name: str,
-    sample: Annotated[
-        Path, typer.Option("--from", help="A file as it will come.")
-    ],
+    sample: Annotated[Path, typer.Option("--from", help="A file as it will come.")],
 ) -> None:
     """Write a first contract from a sample, with good and bad fixtures and a test. Exit code 1: look at the sample."""
     from plumbline.scaffold import create

@@ -186,7 +186,8 @@ class RowsCheck:
             zero = pa.scalar(Decimal(0), figures.type)
             owed = nil if self.total else nil & self._owes(name)
             figures = pc.if_else(pa.array(owed), zero, figures)
-        return figures.cast(pa.float64()) if indicator.kind == "rate" else figures
+        # By way of text: Arrow multiplies a decimal by 0.01, and 0.83 would land as 0.8300000000000001.
+        return figures.cast(pa.string()).cast(pa.float64()) if indicator.kind == "rate" else figures
 
     def _read_printed(self, name: str, figures: pa.Array, wrong: Mask) -> tuple[pa.Array, Mask | None]:
         """Read the claims that are no plain number by the words of ``printed.py``."""

@@ -54,6 +54,13 @@ def test_a_workbook_lands_wide_with_a_submission_for_each_village(place: Place) 
     }
 
 
+def test_a_rate_lands_as_it_was_written(place: Place) -> None:
+    rates = [0.35, 0.41, 0.83, 69.95, 90.36]
+    place.workbook("2024-01/T3.xlsx", *([f"V3{n:02}", "村", 1, 1, None, rate] for n, rate in enumerate(rates)))
+    place.collect()
+    assert place.landed("cells/mediation/2024-01", "rate", "org_unit_code") == [(rate,) for rate in rates]
+
+
 def test_a_submission_says_who_when_and_where(place: Place) -> None:
     place.workbook("2024-01/T1.xlsx", V11)
     place.collect()
