@@ -20,7 +20,7 @@ Role = Literal["unit", "unit_name", "period", "office", "received", "indicator",
 _LOWEST_HEADER = 30
 """The last row in which a header is looked for."""
 _ROWS_LOOKED_AT = 500
-_MOST = 0.6
+_MOST = 0.5
 """The share of a column's cells that must be something for the column to be it."""
 _NEAR = 0.6
 """How like an indicator's name a header must be to be proposed for it (Ratcliff and Obershelp's measure)."""

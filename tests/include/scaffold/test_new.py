@@ -99,6 +99,36 @@ def test_a_header_below_a_title_is_found_and_the_sheets_of_a_workbook(place: Pla
     assert created.wrong == []
 
 
+def test_merged_headers_totals_thousands_and_a_period_in_a_cell_are_seen(place: Place) -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.worksheets[0]
+    for row in (
+        ["Returns for 2024/3"], ["村", None, "案件", None], ["code", "name", "案件", "成功"],
+        ["V11", "一村", "1,200", 10], ["V12", "二村", "3", 3], ["Total", None, "1,203", 13], ["Filled in by A. Clerk"],
+    ):  # fmt: skip
+        sheet.append(row)
+    sheet.merge_cells("A2:B2")
+    sheet.merge_cells("C2:D2")
+    path = place.settings.domain.parent / "report.xlsx"
+    workbook.save(path)
+    created = create(place.settings, "new", path)
+    found = contract(place)
+    assert (found["header_row"], found["thousands_mark"], found["ignore_rows"]) == (3, ",", "^(Total|Filled)")
+    assert found["period"]["cell"] == "A1"
+    assert created.notes == ["rows that begin with Total, Filled are passed over"]
+    assert created.wrong == []
+    assert {str(case): case.expected for case in cases(place.settings.domain / "fixtures" / "new")}["negative"] == [
+        ["negative", "C4"]
+    ]
+
+
+def test_records_are_a_sample_too(place: Place) -> None:
+    created = from_text(place, '[{"unit": {"code": "V11"}, "cases": 12, "settled": 10}]', "2024-03.json")
+    assert contract(place)["unit"] == {"column": "unit.code"}
+    assert contract(place)["data_sets"] == {"mediation": {"columns": {"cases": "cases", "settled": "settled"}}}
+    assert created.wrong == []
+
+
 def test_a_row_for_each_indicator_is_recognised(place: Place) -> None:
     created = from_text(place, "unit,office,what,how many\nD1,法院,courts.filed,4\nD1,法院,courts.filed,4\n")
     found = contract(place)
