@@ -10,9 +10,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from string import Formatter
 
-from plumbline.rules.expression import Linear, Side, Term
+from plumbline.rules.expression import Expression, Linear, Side, Term
 from plumbline.rules.intervals import RATIO_NOISE
 from plumbline.rules.model import Rule, Rules
+from plumbline.rules.relation import Relation, relations
 
 _PLACES = 6
 """Decimals that are compared: figures have no more, and binary noise lies below."""
@@ -23,12 +24,24 @@ _LONGEST_LITERAL = 255
 def complaint(rules: Rules, rule: Rule, cell: Callable[[str], str], languages: tuple[str, ...]) -> str:
     """Return a formula (without ``=``) whose text is what ``rule`` has to say of a row, or empty.
 
-    ``cell`` gives an indicator's cell, such as ``D6``. The text is empty while a figure of the rule is missing.
+    ``cell`` gives an indicator's cell, such as ``D6``. Of each relation of the rule there is a text, empty while a
+    figure of it is missing; a rule on which figures go together or exclude each other is not among them.
     """
-    expression = rule.expression
+    texts = [
+        _complaint(rules, relation, expression, cell, languages)
+        for relation in relations(rule)
+        if (expression := relation.expression)
+    ]
+    return "&".join(texts) or '""'
+
+
+def _complaint(
+    rules: Rules, relation: Relation, expression: Expression, cell: Callable[[str], str], languages: tuple[str, ...]
+) -> str:
+    rule = relation.rule
     rates = {
         term: rules.domain.file.units_of_measure[indicator.unit].decimals
-        for term in rule.terms
+        for term in relation.terms
         if (indicator := rules.domain.data_sets[rule.data_set].indicators[term.indicator]).kind == "rate"
     }
     left, right = (_side(side, cell, rule.scale) for side in (expression.left, expression.right))
@@ -41,9 +54,9 @@ def complaint(rules: Rules, rule: Rule, cell: Callable[[str], str], languages: t
     slack = rule.entry.tolerance + (RATIO_NOISE if denominators else 0)
     above = _above(left_low, right_high, slack)
     offends = above if expression.relation == "<=" else f"OR({above},{_above(right_low, left_high, slack)})"
-    cells = ",".join(cell(term.indicator) for term in rule.terms)
-    silent = [f"COUNT({cells})<{len(rule.terms)}", *denominators]
-    text = "&CHAR(10)&".join(_message(rules, rule, language, left, right) for language in languages)
+    cells = ",".join(cell(term.indicator) for term in relation.terms)
+    silent = [f"COUNT({cells})<{len(relation.terms)}", *denominators]
+    text = "&CHAR(10)&".join(_message(rules, relation, language, left, right) for language in languages)
     return f'IF(OR({",".join(silent)}),"",IF({offends},{text},""))'
 
 
@@ -83,8 +96,9 @@ def _stands_for(side: Side, value: str, cell: Callable[[str], str], rates: dict[
     return f"({rate}-{step}/2)", f"({rate}+{step})"
 
 
-def _message(rules: Rules, rule: Rule, language: str, left: str, right: str) -> str:
-    name = rules.indicator_name(rule.data_set, rule.indicators[0], language)
+def _message(rules: Rules, relation: Relation, language: str, left: str, right: str) -> str:
+    rule = relation.rule
+    name = rules.indicator_name(rule.data_set, relation.indicator, language)
     suffix = f"&{text_literal(rule.suffix)}" if rule.suffix else ""
     places = _PLACES if rule.scale == 1 else 2
     fields = {
