@@ -40,6 +40,11 @@ create table if not exists judged.finding (
     left_value {FIGURE}, right_value {FIGURE}, difference {FIGURE},
     message varchar, message_en varchar, status varchar
 );
+create table if not exists judged.suspect (
+    finding_id varchar, rank integer, org_unit_code varchar, indicator_id varchar, period varchar, scope varchar,
+    reporter varchar, value {FIGURE}, would_be {FIGURE}, findings_explained integer, hint varchar, hint_en varchar,
+    hint_key varchar, tied integer, slip integer, slips integer, proved boolean
+);
 """
 
 
@@ -53,6 +58,8 @@ class ReconcileResult:
     """Findings that the warehouse holds now, of this night and of nights before."""
     errors: dict[str, str]
     """Why a rule could not be judged, by rule id; the gate stops on any."""
+    suspects: int
+    """Observations that may be the wrong ones, of all findings."""
 
 
 def ensure_judged_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -60,6 +67,7 @@ def ensure_judged_tables(con: duckdb.DuckDBPyConnection) -> None:
 
     ``rule``: one row per rule as of now. ``rule_result``: one row per rule and period. ``finding``: one
     row per offence against one rule; its ``org_unit_code`` is null where the rule itself is at fault.
+    ``suspect``: one row per finding and observation that may be the wrong one.
     """
     con.execute(_TABLES)
 
@@ -107,12 +115,17 @@ def _judge(settings: Settings) -> ReconcileResult:
                     _write_findings(con, rules, one)
             _write_results(con, wide, judged[wide.data_set], outcomes)
             _write_rules_that_compared_nothing(con, rules, wide)
+        if figures:
+            _write_suspects(con, rules)
         reach_stage(con, "judged")
         con.commit()
-        (findings,) = con.execute("select count(*) from judged.finding").fetchone() or (0,)
+        ((findings, suspects),) = con.execute(
+            "select (select count(*) from judged.finding), (select count(*) from judged.suspect)"
+        ).fetchall()
     return ReconcileResult(
         judged=len(outcomes),
         findings=findings,
+        suspects=suspects,
         errors={rule_id: outcome.error for rule_id, outcome in outcomes.items() if outcome.error},
     )
 
@@ -236,6 +249,29 @@ def _write_rules_that_compared_nothing(con: duckdb.DuckDBPyConnection, rules: Ru
             "periods": list(wide.periods),
         },
     )
+
+
+def _write_suspects(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
+    """Write who may be wrong, of every open finding on a unit in the periods whose tree was built tonight."""
+    open_findings = [
+        finding_id
+        for (finding_id,) in con.execute(
+            "select finding_id from judged.finding semi join main.int_tree using (period) "
+            "where status = 'open' and org_unit_code is not null order by all"
+        ).fetchall()
+    ]
+    con.execute(
+        "delete from judged.suspect where list_contains($found_anew, finding_id) "
+        "or finding_id not in (select finding_id from judged.finding where status = 'open')",
+        {"found_anew": open_findings},
+    )
+    if open_findings:
+        # The solver takes half a second to import.
+        from plumbline.localise.warehouse import suspects
+
+        con.register("found", suspects(con, rules, open_findings))
+        con.execute("insert into judged.suspect by name from found")
+        con.unregister("found")
 
 
 def _languages(rules: Rules) -> tuple[str, str]:

@@ -218,6 +218,8 @@ def country(tmp_path: Path) -> Country:
             "('b', 'village')) as unit (org_unit_code, level), "
             "(select date '2023-01-01' as valid_from, null::date as valid_to)"
         )
+        # Without a tree nobody is looked for who may be wrong.
+        con.execute("create table main.int_tree (period varchar)")
         con.execute(
             "create table main.int_printed (data_set varchar, org_unit_code varchar, indicator varchar, "
             "period varchar, scope varchar, printed varchar, low double, high double)"
