@@ -44,6 +44,28 @@ def test_a_finding_speaks_to_the_submitter_in_the_domains_language_and_in_englis
     }
 
 
+def test_the_suspects_of_a_finding_name_the_planted_cell(marts: Marts) -> None:
+    assert marts.rows(
+        "select rule_id, slip, rank, suspect.org_unit_code, suspect.indicator_id, suspect.period, scope, reporter, "
+        "value, would_be from fct_suspect as suspect join fct_finding using (finding_id) "
+        "order by rule_id, slip, rank, suspect.period, suspect.indicator_id"
+    ) == table("""
+        rule_id                           slip  rank  org_unit_code  indicator_id              period   scope  reporter          value  would_be
+        legal_aid.claim_is_sum            1     1     D              legal_aid.advised         2024-01  own    D:justice_bureau  40     50
+        legal_aid.claim_is_sum            1     1     D              legal_aid.advised         2024-02  own    D:justice_bureau  35     45
+        legal_aid.claim_is_sum            1     1     D              legal_aid.advised         2024-Q1  total  D                 130    120
+        legal_aid.claim_is_sum            1     4     D              legal_aid.advised         2024-03  own    D:justice_bureau  45     55
+        legal_aid.criminal_and_civil      1     1     D              legal_aid.civil           2024-02  own    D:justice_bureau  4      5
+        legal_aid.criminal_and_civil      1     2     D              legal_aid.criminal        2024-02  own    D:justice_bureau  7      8
+        mediation.cases_carry_over        1     1     V21            mediation.closed          2024-02  own    V21               5      4
+        mediation.cases_carry_over        1     2     V21            mediation.opened          2024-02  own    V21               5      6
+        org.villages_as_registered        1     1     D              org.villages              2024-Q1  total  D                 7      6
+        training.attendance_is_ratio      1     1     D              training.attendance_rate  2024-Q1  total  D                 95     90.46
+        training.attended_within_invited  2     1     T1             training.attended         2024-03  own    T1                21     20
+        training.attended_within_invited  2     1     T1             training.invited          2024-03  own    T1                20     21
+    """)  # noqa: E501
+
+
 def test_every_rule_compared_something(marts: Marts) -> None:
     compared = marts.rows(
         "select rule_id, sum(compared) as compared, sum(offending) as offending from fct_rule_result "

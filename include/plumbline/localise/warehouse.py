@@ -11,8 +11,10 @@ were compared, each broken down to where it is smallest, so that nothing but the
   observed outside them; where each holds, the claim agrees with what rolled up, and the other way round.
 
 Rows that hold and touch a cell of these are there as well, so that no repair breaks what holds. A relation with a
-ratio is multiplied out and taken at the figures as they stand, which is exact where one figure changes. What is no
-linear relation (a change in a band, figures required together) and what looks a year back is left out.
+ratio is multiplied out and taken at the figures as they stand, which is exact where one figure changes; a growth is
+such a relation, and what is cumulative a bound on the period before. The relations of three families are not linear
+in the figures and are no rows: together and exclusive count figures, and change says what is likely, not what must
+hold. Their findings have no suspects, nor has one whose figures are not all known.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
 import numpy as np
@@ -32,15 +34,24 @@ from plumbline.domain import ADDITIVE, Domain, Indicator
 from plumbline.localise.repair import SECONDS, Suspect, localise
 from plumbline.localise.system import Cells, System
 from plumbline.rules import Rule, Rules
-from plumbline.rules.expression import Expression, Linear, Term
+from plumbline.rules.expression import Linear, Term, When
 from plumbline.rules.intervals import Interval, stated_rate
+from plumbline.rules.model import Family
 from plumbline.rules.numbers import FIGURE, Sql
 from plumbline.rules.relation import Relation, relations
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MOST_REPORTS: Final = 5_000
 """A total of more reports than these is not broken down: one of so many is not found by a sum alone."""
 MOST_SUSPECTS: Final = 10
 """Suspects that are listed for each finding and slip; ``tied`` says how many more there are of one rank."""
+
+_NOT_LINEAR: Final[frozenset[Family]] = frozenset({"together", "exclusive", "change"})
+"""Families whose relations are no rows."""
+_STATED_RATIOS: Final[frozenset[Family]] = frozenset({"rate", "growth"})
+"""Families that compare what is stated, with claims or with what rolled up; rates that rolled up are computed."""
 
 SCHEMA: Final = pa.schema(
     [
@@ -99,7 +110,7 @@ class _Row:
 def suspects(
     con: duckdb.DuckDBPyConnection, rules: Rules, finding_ids: Iterable[str] | None = None, seconds: float = SECONDS
 ) -> pa.Table:
-    """Return who may be wrong: one row per finding and suspected observation, in the columns of SCHEMA.
+    """Return who may be wrong: one row per finding, slip and suspected observation, in the columns of SCHEMA.
 
     ``con`` is the warehouse after its judgement; ``finding_ids`` says which open findings to explain (default: all).
     ``seconds`` bounds the time of each component. Nothing in the warehouse changes but temporary tables.
@@ -110,13 +121,14 @@ def suspects(
     explains: dict[int, list[str]] = {}
     for finding_id, rows in around.rows_of_finding.items():
         for row in rows:
-            if row not in around.position:
-                continue  # one of its figures is not known
             explains.setdefault(around.position[row], []).append(finding_id)
     lines: list[dict[str, Any]] = []
     found = localise(system, seconds)
     for _, of_slip in groupby(found, key=lambda suspect: (suspect.component, suspect.slip)):
-        for suspect in sorted(of_slip, key=lambda suspect: (suspect.rank, cells[suspect.cell]))[:MOST_SUSPECTS]:
+        likeliest: dict[int, Suspect] = {}
+        for suspect in sorted(of_slip, key=lambda suspect: (suspect.rank, cells[suspect.cell])):
+            likeliest.setdefault(suspect.cell, suspect)  # one cell may be exchanged with another, or changed alone
+        for suspect in list(likeliest.values())[:MOST_SUSPECTS]:
             explained = {finding_id: None for row in suspect.rows for finding_id in explains.get(row, [])}
             cell = cells[suspect.cell]
             line = _line(suspect, cell, around.decimals(cell), messages, len(explained))
@@ -160,14 +172,19 @@ class _Around:
     def __init__(self, con: duckdb.DuckDBPyConnection, rules: Rules, finding_ids: Iterable[str] | None) -> None:
         self.con, self.rules, self.domain = con, rules, rules.domain
         self.relations = {
-            _id(relation): relation
+            f"{rule.rule_id}/{number}": relation
             for rule in rules.by_id.values()
-            for relation in relations(rule)
-            if _is_linear(relation)
+            if rule.entry.family not in _NOT_LINEAR
+            for number, relation in enumerate(relations(rule))
         }
+        """By an id of its own: a template has one for each indicator."""
+        self.relations_about = _grouped(
+            ((relation.rule.rule_id, f"{relation.rule.data_set}.{relation.indicator}"), relation_id)
+            for relation_id, relation in self.relations.items()
+        )
+        """By a finding's rule and indicator; several, where a template names one indicator beside each of others."""
         self.findings = self._open_findings(finding_ids)
         self.calendar = _Calendar(con, {finding["period"] for finding in self.findings})
-        self.touching: dict[tuple[str, str], list[tuple[str, Relation]]] = {}
         self.rows: dict[tuple[str, ...], _Row] = {}
         self.rows_of_finding: dict[str, list[tuple[str, ...]]] = {}
         self.position: dict[tuple[str, ...], int] = {}
@@ -221,36 +238,40 @@ class _Around:
         return [
             finding
             for finding in found
-            if finding["rule_id"] in self.rules.by_id
-            and (wanted is None or finding["finding_id"] in wanted)
-            and (self._rule(finding).entry.family == "children_sum" or _relation_of(finding) in self.relations)
+            if (wanted is None or finding["finding_id"] in wanted)
+            and finding["rule_id"] in self.rules.by_id
+            and (self._rule(finding).entry.family == "children_sum" or self._relations_of(finding))
         ]
 
     def _rule(self, finding: dict[str, Any]) -> Rule:
         return self.rules.by_id[finding["rule_id"]]
 
+    def _relations_of(self, finding: dict[str, Any]) -> list[str]:
+        return self.relations_about.get((finding["rule_id"], finding["indicator_id"]), [])
+
     def _forms_that_offend(self) -> dict[str, list[tuple[str, str, str]]]:
         """Return unit, reporter and period of the forms that offend by themselves, by relation."""
         forms = {}
-        in_question = {_relation_of(finding) for finding in self.findings if finding["account"] in ("total", "own")}
-        for relation_id in sorted(in_question):
+        for relation_id in sorted(
+            {
+                relation_id
+                for finding in self.findings
+                if finding["account"] != "claimed" and self._rule(finding).holds_in_every_form
+                for relation_id in self._relations_of(finding)
+            }
+        ):
             relation = self.relations[relation_id]
-            if not relation.rule.holds_in_every_form:
-                continue
-            indicators = self.domain.data_sets[relation.rule.data_set].indicators
-
-            def stated(term: Term, indicators: dict[str, Indicator] = indicators) -> Interval[Sql]:
-                if indicators[term.indicator].kind == "rate":
-                    return stated_rate(Sql(f"{term.indicator}::double"))
-                return Interval.exact(Sql(f"{term.indicator}::{FIGURE}"))
-
             forms[relation_id] = self.con.execute(
-                f"select org_unit_code, reporter, period from main.obs_{relation.rule.data_set} "
-                f"where scope = 'own' and list_contains($periods, period) and {relation.compare(stated).offends} "
-                "order by all",
+                f"select org_unit_code, reporter, period from main.obs_{relation.rule.data_set} where scope = 'own' "
+                f"and list_contains($periods, period) and {relation.compare(self._stated).offends} order by all",
                 {"periods": sorted(self.calendar.parts)},
             ).fetchall()
         return forms
+
+    def _stated(self, term: Term) -> Interval[Sql]:
+        if self._indicator(term.data_set, term.indicator).kind == "rate":
+            return stated_rate(Sql(f"{term.indicator}::double"))
+        return Interval.exact(Sql(f"{term.indicator}::{FIGURE}"))
 
     def _link_findings(self) -> None:
         """Say of each finding which rows it is the sum of, down to the smallest."""
@@ -259,39 +280,47 @@ class _Around:
         places |= {
             (finding["period"], unit)
             for finding in self.findings
-            for unit, _, period in self.forms.get(_relation_of(finding), [])
+            for relation_id in self._relations_of(finding)
+            for unit, _, period in self.forms.get(relation_id, [])
             if self.calendar.contains(finding["period"], period)
         }
         trees.read_above(places | self.claims.places())
         self.trees = trees
         self.claims.link(trees)
-        totals: dict[str, list[dict[str, Any]]] = {}
+        totals = _grouped(
+            ((finding["rule_id"], finding["indicator_id"]), (finding["org_unit_code"], finding["period"]))
+            for finding in self.findings
+            if finding["account"] == "total"
+        )
         for finding in self.findings:
-            if finding["account"] == "total":
-                totals.setdefault(_relation_of(finding), []).append(finding)
-        for finding in self.findings:
-            unit, period, rule = finding["org_unit_code"], finding["period"], self._rule(finding)
-            relation = _relation_of(finding)
-            data_set, indicator = finding["indicator_id"].split(".")
-            if rule.entry.family == "children_sum":
-                keys = self.claims.sum_of(data_set, indicator, period, unit)
-            elif finding["account"] == "claimed":
-                keys = [("claimed", relation, unit, period)]
+            if self._rule(finding).entry.family == "children_sum":
+                data_set, indicator = finding["indicator_id"].split(".")
+                keys = self.claims.sum_of(data_set, indicator, finding["period"], finding["org_unit_code"])
             else:
+                smaller = totals.get((finding["rule_id"], finding["indicator_id"]), [])
                 keys = [
-                    ("form", relation, *form)
-                    for form in self.forms.get(relation, [])
-                    if self.calendar.contains(period, form[2]) and trees.is_below(period, form[0], unit)
+                    key
+                    for relation_id in self._relations_of(finding)
+                    for key in self._sum(finding, relation_id, smaller)
                 ]
-                keys = keys or [
-                    ("total", relation, other["org_unit_code"], other["period"])
-                    for other in totals.get(relation, [])
-                    if other is not finding
-                    and self.calendar.contains(period, other["period"])
-                    and trees.is_below(period, other["org_unit_code"], unit)
-                ]
-                keys = keys or [("total", relation, unit, period)]
             self.rows_of_finding[finding["finding_id"]] = keys
+
+    def _sum(
+        self, finding: dict[str, Any], relation_id: str, totals: list[tuple[str, str]]
+    ) -> Iterable[tuple[str, ...]]:
+        """Return the rows of a relation that a finding is the sum of; ``totals`` are unit and period of all like it."""
+        unit, period, account = finding["org_unit_code"], finding["period"], finding["account"]
+
+        def inside(other: str, part: str) -> bool:
+            return self.calendar.contains(period, part) and self.trees.is_below(period, other, unit)
+
+        forms = self.forms.get(relation_id, []) if account != "claimed" else []
+        keys: list[tuple[str, ...]] = [("form", relation_id, *form) for form in forms if inside(form[0], form[2])]
+        if account == "own":
+            keys = [key for key in keys if key[2] == unit]
+        elif account == "total" and not keys:
+            keys = [("total", relation_id, *other) for other in totals if other != (unit, period) and inside(*other)]
+        return keys or [(account, relation_id, unit, period)]
 
     def _units_of_totals(self) -> dict[tuple[str, str, str], list[str]]:
         """Return the units that each total is to be broken down to: by period, unit, and indicator of a claim or ''."""
@@ -304,11 +333,11 @@ class _Around:
                 below = self.claims.below[data_set, indicator, period].get(unit, [])
                 stops += [(period, other, f"{data_set}.{indicator}") for other in below]
             elif key[0] in ("total", "claimed"):
-                rule = self.relations[key[1]].rule
-                if key[0] == "total" or rule.entry.family in ("rate", "growth"):
-                    roots.append((key[3], key[2], ""))
-                    if rule.looks_back and key[3] in self.calendar.previous:
-                        roots.append((self.calendar.previous[key[3]], key[2], ""))
+                account, relation_id, unit, at = key
+                relation = self.relations[relation_id]
+                if account == "total" or relation.rule.entry.family in _STATED_RATIOS:
+                    periods = (self.calendar.period_of(term.when, at) for term in relation.terms)
+                    roots += [(period, unit, "") for period in periods if period]
         return self.trees.units_below(sorted(set(roots)), sorted(set(stops)))
 
     # What was observed
@@ -433,30 +462,29 @@ class _Around:
 
     def _add_rows_that_touch(self, cells: set[Cell]) -> None:
         """Add the rows that hold and contain any of ``cells``."""
+        known = {*self.data_sets}
+        touching = _grouped(
+            ((term.data_set, term.indicator), (relation_id, term))
+            for relation_id, relation in self.relations.items()
+            if known >= {other.data_set for other in relation.terms}
+            for term in relation.terms
+            if not term.registered
+        )
         for cell in sorted(cells):
-            for relation_id, relation in self._touching(cell):
-                rule = relation.rule
+            for relation_id, term in touching.get((cell.data_set, cell.indicator), []):
+                rule = self.relations[relation_id].rule
                 if cell.scope == "own" and rule.holds_in_every_form:
                     self._add(("form", relation_id, cell.org_unit_code, cell.reporter, cell.period))
                     continue
-                for period in self.calendar.containing(cell.period) if cell.scope == "own" else [cell.period]:
-                    for judged in (period, self.calendar.following.get(period)) if rule.looks_back else (period,):
-                        if judged and self._applies(rule, cell.org_unit_code, judged):
-                            key = "claimed" if cell.scope == "total" else "total"
-                            self._add((key, relation_id, cell.org_unit_code, judged), alone=True)
+                if cell.scope == "total":
+                    account = "claimed"
+                else:
+                    account = "own" if rule.entry.family in _STATED_RATIOS else "total"
+                for period in [cell.period] if account != "total" else self.calendar.containing(cell.period):
+                    judged = self.calendar.compared_with(term.when, period)
+                    if judged and self._applies(rule, cell.org_unit_code, judged):
+                        self._add((account, relation_id, cell.org_unit_code, judged), alone=True)
         self._add_claims(cells)
-
-    def _touching(self, cell: Cell) -> list[tuple[str, Relation]]:
-        """Return the relations of the cell's own data set that name its indicator."""
-        key = (cell.data_set, cell.indicator)
-        if key not in self.touching:
-            self.touching[key] = [
-                (relation_id, relation)
-                for relation_id, relation in self.relations.items()
-                if relation.rule.data_set == cell.data_set
-                and any((term.data_set, term.indicator) == key for term in relation.terms)
-            ]
-        return self.touching[key]
 
     def _applies(self, rule: Rule, unit: str, period: str) -> bool:
         entry = rule.entry
@@ -483,47 +511,67 @@ class _Around:
         return _relation_row(relation, read)
 
     def _figure_row(self, relation: Relation, key: tuple[str, ...], alone: bool) -> _Row | None:
+        """Return the row of a relation on an account of a unit; with the registry's count that it comes closer to."""
         account, _, unit, at = key
 
-        def read(term: Term) -> _Sum | None:
-            period = self.calendar.previous.get(at, "") if term.when == "previous" else at
-            figure = self.figures.get(Place(term.data_set, unit, period), {})
-            if term.registered:
-                return self._registered(relation, term, figure)
-            claim = self._claim(term.data_set, term.indicator, unit, period)
-            if account == "claimed" and claim:
-                return _Sum(self._value(claim), {claim: 1.0})
-            if account == "claimed" and (alone or relation.rule.entry.family not in ("rate", "growth")):
-                return _Sum(0.0, {}) if term.when == "previous" else None
-            return self._total(term, unit, period, figure, alone)
+        def row(registered: str) -> _Row | None:
+            def read(term: Term) -> _Sum | None:
+                period = self.calendar.period_of(term.when, at)
+                if period is None:
+                    return _NOTHING if term.when == "previous" else None
+                if period not in self.calendar.judged:
+                    return None
+                if term.registered:
+                    count = self.figures.get(Place(term.data_set, unit, period), {}).get(term.indicator + registered)
+                    return None if count is None else _Sum(float(count), {})
+                if account == "own":
+                    return self._own(term, unit, period)
+                if account == "claimed":
+                    ratio = relation.rule.entry.family in _STATED_RATIOS
+                    return self._claimed(term, unit, period, or_total=ratio and not alone)
+                return self._total(term, unit, period, alone)
 
-        return _relation_row(relation, read)
+            return _relation_row(relation, read)
 
-    def _total(self, term: Term, unit: str, period: str, figure: dict[str, Any], alone: bool) -> _Sum | None:
+        counts = ("_with_pseudo", "_without_pseudo") if any(term.registered for term in relation.terms) else ("",)
+        rows = [found for found in map(row, counts) if found is not None]
+        return min(rows, key=lambda one: one.difference if one.at_most else abs(one.difference), default=None)
+
+    def _own(self, term: Term, unit: str, period: str) -> _Sum | None:
+        """Return what the unit's only report says; None where there is none, or several."""
+        cells = list(self._own_cells(term.data_set, term.indicator, [unit], period))
+        if len({cell.reporter for cell in cells}) != 1:
+            return None
+        return _Sum(sum(self._value(cell) for cell in cells), dict.fromkeys(cells, 1.0))
+
+    def _claimed(self, term: Term, unit: str, period: str, *, or_total: bool) -> _Sum | None:
+        """Return what is claimed; where nothing is, what rolled up if ``or_total``, else nothing was carried over."""
+        claim = self._claim(term.data_set, term.indicator, unit, period)
+        if claim:
+            return _Sum(self._value(claim), {claim: 1.0})
+        if or_total:
+            return self._total(term, unit, period, alone=False)
+        return _NOTHING if term.when == "previous" else None
+
+    def _total(self, term: Term, unit: str, period: str, alone: bool) -> _Sum | None:
         """Return what rolled up; None where it is not known, or, if ``alone``, where it is more than one account."""
         data_set = self.domain.data_sets[term.data_set]
+        figure = self.figures.get(Place(term.data_set, unit, period), {})
         group = data_set.group_of(term.indicator)
         due = figure.get(f"due_{group}") or 0
         value = figure.get(data_set.figure_column(term.indicator))
         if term.when == "previous" and due == 0:
-            return _Sum(0.0, {})
+            return _NOTHING
         if value is None or (alone and (figure.get(f"received_{group}") or 0) < due):
             return None
         if alone and figure.get(f"{term.indicator}_children") is not None:
             return None
         units = [unit] if alone else self.units_of.get((period, unit, ""), [unit])
-        return _Sum(float(value), dict.fromkeys(self._own_cells(term.data_set, term.indicator, units, period), 1.0))
-
-    def _registered(self, relation: Relation, term: Term, figure: dict[str, Any]) -> _Sum | None:
-        """Return the registry's count, of the two the one that the figure it is compared with comes closer to."""
-        counts = [figure.get(f"{term.indicator}_{which}_pseudo") for which in ("with", "without")]
-        known = [float(count) for count in counts if count is not None]
-        if not known:
+        cells = list(self._own_cells(term.data_set, term.indicator, units, period))
+        if alone and data_set.indicators[term.indicator].optional and len(cells) != 1:
+            # Others may have left it out: what rolled up is at least this.
             return None
-        if _expression(relation).relation == "<=":
-            return _Sum(max(known), {})
-        stated = figure.get(f"{term.indicator}_claimed") or 0
-        return _Sum(min(known, key=lambda count: abs(count - float(stated))), {})
+        return _Sum(float(value), dict.fromkeys(cells, 1.0))
 
     def _add_claims(self, cells: set[Cell]) -> None:
         """Add to the sums that claims are of whatever of ``cells`` belongs into them."""
@@ -572,34 +620,16 @@ class _Sum(NamedTuple):
         return _Sum(self.value + other.value, added)
 
 
-def _id(relation: Relation) -> str:
-    return f"{relation.rule.rule_id} {relation.rule.data_set}.{relation.indicator}"
-
-
-def _relation_of(finding: dict[str, Any]) -> str:
-    """Return the id of the relation that a finding offends against: within a rule each is about its own indicator."""
-    return f"{finding['rule_id']} {finding['indicator_id']}"
-
-
-def _is_linear(relation: Relation) -> bool:
-    return (
-        relation.expression is not None
-        and relation.rule.entry.family != "change"
-        and all(term.when != "last_year" for term in relation.terms)
-    )
-
-
-def _expression(relation: Relation) -> Expression:
-    assert relation.expression is not None
-    return relation.expression
+_NOTHING: Final = _Sum(0.0, {})
 
 
 def _relation_row(relation: Relation, read: Callable[[Term], _Sum | None]) -> _Row | None:
-    """Return the row of a relation over the terms that ``read`` gives; None where one is not known.
+    """Return a relation's row over the terms that ``read`` gives; None where one is not known, or divides by zero.
 
     N / D = n / d is taken as N · d - n · D = 0, and that as linear around the figures as they stand.
     """
-    rule, expression = relation.rule, _expression(relation)
+    rule, expression = relation.rule, relation.expression
+    assert expression is not None
 
     def linear(written: Linear | None) -> _Sum | None:
         total = _Sum(float(written.constant), {}) if written else _Sum(1.0, {})
@@ -643,6 +673,7 @@ class _Calendar:
         self.previous = {period: before for period, _, before, _ in rows if before in self.types}
         self.last_year = {period: year for period, _, _, year in rows if year in self.types}
         self.following = {before: period for period, before in self.previous.items()}
+        self.next_year = {year: period for period, year in self.last_year.items()}
         self._parts: dict[str, dict[str, bool]] = {}
         self._wholes: dict[str, list[str]] = {}
         parts = con.execute("select period, part_period, is_last from domain.period_part").fetchall()
@@ -651,7 +682,8 @@ class _Calendar:
             self._wholes.setdefault(part, []).append(period)
         self.parts = {part for period in periods for part in self._parts.get(period, {})}
         overlapping = {whole for part in self.parts for whole in self._wholes[part]}
-        near = overlapping | {other[period] for period in overlapping for other in self._beside() if period in other}
+        beside = (self.previous, self.following, self.last_year)
+        near = overlapping | {other[period] for period in overlapping for other in beside if period in other}
         self.overlapping = overlapping
         self.judged = near
         """Periods whose figures are looked at."""
@@ -659,8 +691,13 @@ class _Calendar:
         self.observed = inside | {self.last_year[period] for period in inside if period in self.last_year}
         """Periods whose observations are looked at."""
 
-    def _beside(self) -> tuple[dict[str, str], dict[str, str]]:
-        return self.previous, self.following
+    def period_of(self, when: When, at: str) -> str | None:
+        """Return the period that a term is taken from, in a relation on ``at``; None where there is none."""
+        return {"now": {at: at}, "previous": self.previous, "last_year": self.last_year}[when].get(at)
+
+    def compared_with(self, when: When, period: str) -> str | None:
+        """Return the period on which a relation takes a term from ``period``; None where there is none."""
+        return {"now": {period: period}, "previous": self.following, "last_year": self.next_year}[when].get(period)
 
     def contains(self, period: str, part: str) -> bool:
         """Say whether ``part`` is ``period`` or lies inside it."""
@@ -810,3 +847,10 @@ class _Claims:
 
 def _pairs(rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> pa.Table:
     return pa.table({name: pa.array([row[at] for row in rows], pa.string()) for at, name in enumerate(columns)})
+
+
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
