@@ -48,6 +48,16 @@ class Case:
         return f"{self.comparison.left.value} is not null and {self.comparison.right.value} is not null"
 
     @property
+    def least_gap(self) -> str:
+        """The least difference that the two sides may have, as they were printed."""
+        return f"({self.comparison.left.low}) - ({self.comparison.right.high})"
+
+    @property
+    def greatest_gap(self) -> str:
+        """The greatest."""
+        return f"({self.comparison.left.high}) - ({self.comparison.right.low})"
+
+    @property
     def offends(self) -> str:
         """Condition that a comparison was due and the figures contradict the rule."""
         return f"({self.due}) and {self.has_figures} and {self.comparison.offends}"
@@ -233,6 +243,8 @@ class Figures:
             f"'account': {literal(case.account)}, "
             f"'left_value': ({case.comparison.left.value})::{FIGURE}, "
             f"'right_value': ({case.comparison.right.value})::{FIGURE}, "
+            f"'gap_low': try_cast({case.least_gap} as {FIGURE}), "
+            f"'gap_high': try_cast({case.greatest_gap} as {FIGURE}), "
             f"'left_printed': {case.left_printed}, 'right_printed': {case.right_printed}, "
             f"'with_pseudo': {case.with_pseudo}, 'without_pseudo': {case.without_pseudo}}}}} end"
             for case in cases

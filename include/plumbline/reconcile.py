@@ -8,15 +8,19 @@ with those whose rules look at them from another data set or from the period aft
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from plumbline import explanations
 from plumbline.domain import load_domain
+from plumbline.explanations import EXPLANATION_COLUMNS
 from plumbline.rules import Rules, load_rules
 from plumbline.rules.message import message
 from plumbline.rules.numbers import FIGURE
+from plumbline.rules.relation import relations
 from plumbline.settings import Settings
 from plumbline.warehouse import as_built, connect, lock, reach_stage, require_stage
 
@@ -38,7 +42,15 @@ create table if not exists judged.finding (
     finding_id varchar, rule_id varchar, rule_version varchar, severity varchar, data_set varchar,
     org_unit_code varchar, indicator_id varchar, period varchar, basis varchar, account varchar,
     left_value {FIGURE}, right_value {FIGURE}, difference {FIGURE},
-    message varchar, message_en varchar, status varchar
+    gap_low {FIGURE}, gap_high {FIGURE},
+    message varchar, message_en varchar,
+    status varchar, explained {FIGURE}, explanation varchar, reopened varchar
+);
+create table if not exists judged.rule_figure (
+    rule_id varchar, indicator_id varchar, reads_indicator_id varchar, reads_when varchar
+);
+create table if not exists judged.explanation (
+    {EXPLANATION_COLUMNS}
 );
 create table if not exists judged.suspect (
     finding_id varchar, rank integer, org_unit_code varchar, indicator_id varchar, period varchar, scope varchar,
@@ -66,7 +78,9 @@ def ensure_judged_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of schema ``judged`` that are not there yet.
 
     ``rule``: one row per rule as of now. ``rule_result``: one row per rule and period. ``finding``: one
-    row per offence against one rule; its ``org_unit_code`` is null where the rule itself is at fault.
+    row per offence against one rule; its ``org_unit_code`` is null where the rule itself is at fault, and
+    ``gap_low`` to ``gap_high`` are the amounts that would settle it as its figures were printed. ``rule_figure``: one
+    row per rule, indicator that a finding may be about, and figure read for it. ``explanation``: one per record.
     ``suspect``: one row per finding and observation that may be the wrong one.
     """
     con.execute(_TABLES)
@@ -115,6 +129,7 @@ def _judge(settings: Settings) -> ReconcileResult:
                     _write_findings(con, rules, one)
             _write_results(con, wide, judged[wide.data_set], outcomes)
             _write_rules_that_compared_nothing(con, rules, wide)
+        explanations.apply(con, settings)
         if figures:
             _write_suspects(con, rules)
         reach_stage(con, "judged")
@@ -160,8 +175,23 @@ def _replace_rules(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
             [rule.rule_id, rule.version, entry.family, entry.severity, rule.data_set, entry.tolerance,
              entry.description],
         )  # fmt: skip
+    con.execute("delete from judged.rule_figure")
+    for row in dict.fromkeys(_figures_read(rules)):
+        con.execute("insert into judged.rule_figure values (?, ?, ?, ?)", row)
     for table in ("finding", "rule_result"):
         con.execute(f"delete from judged.{table} where rule_id not in (select rule_id from judged.rule)")
+
+
+def _figures_read(rules: Rules) -> Iterator[tuple[str, str, str, str]]:
+    """Return which figures a rule reads: rule, indicator that a finding is about, indicator read, and when."""
+    for rule in rules.by_id.values():
+        about = f"{rule.data_set}."
+        for relation in relations(rule):
+            for term in relation.terms:
+                yield rule.rule_id, about + relation.indicator, f"{term.data_set}.{term.indicator}", term.when
+        if rule.entry.family == "children_sum":
+            for indicator in rule.indicators:
+                yield rule.rule_id, about + indicator, about + indicator, "now"
 
 
 def _forget(con: duckdb.DuckDBPyConnection, wide: Figures) -> None:
@@ -183,7 +213,9 @@ def _write_findings(con: duckdb.DuckDBPyConnection, rules: Rules, one: Judged) -
             $rule_id, $rule_version, $severity, $data_set,
             org_unit_code, indicator_id, period, basis, account,
             left_value, right_value, left_value - right_value,
-            {message(rules, rule, language)}, {message(rules, rule, english)}, 'open'
+            coalesce(least(gap_low - $tolerance, left_value - right_value), left_value - right_value),
+            coalesce(greatest(gap_high + $tolerance, left_value - right_value), left_value - right_value),
+            {message(rules, rule, language)}, {message(rules, rule, english)}, 'open', 0, null, null
         from ({one.query.format(batch=f"main.fct_{rule.data_set}")})
         """,
         {
@@ -191,6 +223,7 @@ def _write_findings(con: duckdb.DuckDBPyConnection, rules: Rules, one: Judged) -
             "rule_version": rule.version,
             "severity": rule.entry.severity,
             "data_set": rule.data_set,
+            "tolerance": rule.entry.tolerance,
         },
     )
 
@@ -234,8 +267,9 @@ def _write_rules_that_compared_nothing(con: duckdb.DuckDBPyConnection, rules: Ru
         select
             left(sha256(concat_ws('|', rule.rule_id, result.period, 'rule')), 16),
             rule.rule_id, rule.rule_version, rule.severity, rule.data_set,
-            null, null, result.period, 'as_reported', 'rule', result.compared, result.due, -result.due,
-            $message, $message_en, 'open'
+            null, null, result.period, 'as_reported', 'rule', result.compared, result.due,
+            result.compared - result.due, result.compared - result.due, result.compared - result.due,
+            $message, $message_en, 'open', 0, null, null
         from judged.rule_result as result
         inner join judged.rule as rule using (rule_id)
         where

@@ -1,7 +1,8 @@
 """The warehouse: what is to be built tonight, and building it with dbt.
 
 The unit of work is (data set, period). Each has a hash of its inputs: the submissions known by
-``known_at``, what is due by then, the tree, the data set's definition, its rules and the models' code.
+``known_at``, what is due by then, the tree, the data set's definition, its rules, what was said
+about its findings and the models' code.
 A period's inputs include those of every period inside it. A night builds the units whose hash changed.
 The working database is private and can always be rebuilt from landing, so a crash in the middle of a
 build costs only the work: the hash is recorded last.
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 import pyarrow as pa
 
-from plumbline import __version__
+from plumbline import __version__, explanations
 from plumbline.data_set_models import column_type, model_files
 from plumbline.deployment import as_known
 from plumbline.domain import ADDITIVE, Domain, load_domain
@@ -419,13 +420,14 @@ def _input_hashes(
     con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain, changed_on: dict[str, date]
 ) -> dict[tuple[str, str], str]:
     """Return the hash of the inputs of every (data set, period), and of the receipts."""
-    ((today,),) = con.execute("select today from build.parameter").fetchall()
+    ((known_at, today),) = con.execute("select known_at, today from build.parameter").fetchall()
     ((tree,),) = con.execute(
         "select md5(string_agg(row::varchar, '|' order by row)) from (select hash(unit) as row "
         "from domain.org_unit as unit union all select hash(office) from domain.office as office "
         "union all select hash(change) from domain.change as change)"
     ).fetchall()
     submissions = _known_submissions(con, settings)
+    explained = explanations.inputs(settings, known_at, today)
     rules = load_rules(settings, domain)
     hashes: dict[tuple[str, str], str] = {RECEIPTS: _known_deliveries(con, settings)}
     periods = domain.periods(today)
@@ -437,7 +439,8 @@ def _input_hashes(
             known = [submissions.get((name, str(part)), "") for part in inside]
             due = [data_set.due_on(part) < today for part in inside]
             restated = str(changed_on.get(str(period)))
-            hashes[name, str(period)] = _digest(shared, json.dumps([known, due, restated]))
+            said = explained.get((name, str(period)))
+            hashes[name, str(period)] = _digest(shared, json.dumps([known, due, restated, said]))
     return hashes
 
 

@@ -205,7 +205,8 @@ def country(tmp_path: Path) -> Country:
         con.execute("create schema domain; create schema build")
         con.execute("create table build.work (data_set varchar, period varchar)")
         con.execute(
-            "create table build.parameter as select 'figures' as stage, $domain as domain, $rules as rules",
+            "create table build.parameter as select 'figures' as stage, $domain as domain, $rules as rules, "
+            "timestamptz '2024-03-01 00:00:00+00' as known_at, date '2024-03-01' as today",
             {"domain": str(settings.domain), "rules": str(settings.rules)},
         )
         con.execute(

@@ -16,5 +16,8 @@ select
     difference,
     message,
     message_en,
-    status
+    status,
+    explained,
+    explanation,
+    reopened
 from {{ source('judged', 'finding') }}

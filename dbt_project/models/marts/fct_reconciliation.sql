@@ -53,6 +53,21 @@ missing_by_unit as (
     group by all
 ),
 
+-- What was said about a claim's findings.
+said as (
+    select
+        finding.org_unit_code,
+        finding.indicator_id,
+        finding.period,
+        finding.basis,
+        bool_or(finding.status in ('explained', 'accepted')) as is_settled,
+        arg_max(finding.explained, abs(finding.explained)) as explained
+    from {{ source('judged', 'finding') }} as finding
+    inner join {{ source('judged', 'rule') }} as rule using (rule_id)
+    where rule.family in ('children_sum', 'registry_claim') and finding.account = 'claimed'
+    group by all
+),
+
 compared as (
     select
         claim.*,
@@ -60,7 +75,10 @@ compared as (
         coalesce(printed.low, claim.reported_total) as reported_low,
         coalesce(printed.high, claim.reported_total) as reported_high,
         claim.reported_total - claim.total_value as difference,
-        coalesce(missing_by_unit.missing_units, []) as missing_units
+        coalesce(missing_by_unit.missing_units, []) as missing_units,
+        claim.total_value between reported_low and reported_high as is_within_print,
+        coalesce(said.is_settled, false) as is_settled,
+        coalesce(said.explained, 0) as explained_amount
     from claim
     left join {{ ref('int_printed') }} as printed
         on
@@ -75,9 +93,23 @@ compared as (
             and claim.group_name = missing_by_unit.group_name
             and claim.period = missing_by_unit.period
             and claim.org_unit_code = missing_by_unit.org_unit_code
+    left join said
+        on
+            claim.org_unit_code = said.org_unit_code
+            and claim.indicator_id = said.indicator_id
+            and claim.period = said.period
+            and claim.basis = said.basis
     qualify row_number() over (
         partition by claim.org_unit_code, claim.indicator_id, claim.period, claim.basis order by printed.reporter
     ) = 1
+),
+
+-- reported = own + children + explained + unexplained, to the last unit. What the print covers needs no other reason.
+settled as (
+    select
+        *,
+        case when is_within_print or is_settled then difference else explained_amount end as explained
+    from compared
 )
 
 select
@@ -89,14 +121,16 @@ select
     reported_total,
     printed,
     total_value as rolled_up_total,
+    own_value,
+    children_value,
     difference,
-    0::decimal(28, 6) as explained,
-    case when total_value between reported_low and reported_high then 0 else difference end::decimal(28, 6)
-        as unexplained,
+    explained::decimal(28, 6) as explained,
+    (difference - explained)::decimal(28, 6) as unexplained,
     missing_units,
     case
         when len(missing_units) > 0 or total_value is null then 'incomplete'
-        when total_value between reported_low and reported_high then 'reconciled'
+        when is_within_print then 'reconciled'
+        when is_settled then 'explained'
         else 'unexplained'
     end as status
-from compared
+from settled

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from plumbline.cli import audit, data_set, form, night, read, registry, release, rules, source, trace
+from plumbline.cli import audit, data_set, explain, form, night, read, registry, release, rules, source, trace
 from plumbline.errors import PlumblineError, TryAgain
 
 _TRY_AGAIN = 75
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(night.app)
 app.add_typer(read.app)
+app.add_typer(explain.app)
 app.add_typer(audit.app)
 app.add_typer(form.app)
 app.add_typer(source.app, name="source")

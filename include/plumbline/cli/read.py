@@ -17,19 +17,29 @@ app = typer.Typer()
 @app.command()
 def findings(
     unit: Annotated[str | None, typer.Option(help="Only findings on this org unit.")] = None,
+    data_set: Annotated[str | None, typer.Option(help="Only findings on this data set.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only findings of this rule.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only these: open, explained or accepted.")] = None,
     limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
+    page: Annotated[bool, typer.Option("--page", help="Print where the release's page of findings lies.")] = False,
 ) -> None:
     """List what the current release's figures offend against, hard edits first."""
+    from plumbline.findings_page import PAGE
     from plumbline.release import current, open_marts
 
     folder = current(Settings.from_environment())
     if folder is None:
         raise StopTheRun("Nothing is released yet: run `make nightly` first")
+    if page:
+        print(folder / PAGE)
+        return
     with open_marts(folder) as marts:
         found = marts.sql(
-            "select severity, period, org_unit_code, rule_id, left_value, right_value, message from fct_finding "
-            "where $unit is null or org_unit_code = $unit order by severity, period, org_unit_code, rule_id",
-            params={"unit": unit},
+            "select finding_id, severity, status, period, org_unit_code, rule_id, left_value, right_value, explained, "
+            "message from fct_finding where ($unit is null or org_unit_code = $unit) "
+            "and ($data_set is null or data_set = $data_set) and ($rule is null or rule_id = $rule) "
+            "and ($status is null or status = $status) order by severity, period, org_unit_code, rule_id, finding_id",
+            params={"unit": unit, "data_set": data_set, "rule": rule, "status": status},
         )
         table(found, limit, "No findings.")
 

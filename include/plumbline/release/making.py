@@ -21,6 +21,8 @@ from typing import Any
 import duckdb
 
 from plumbline import deployment
+from plumbline.domain import load_domain
+from plumbline.findings_page import write_findings_page
 from plumbline.release import history
 from plumbline.release.folder import Release, manifest, point_current_to, releases, sync_to_disk
 from plumbline.release.standing import becomes_current, clear_left_overs, remove_superfluous
@@ -128,6 +130,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     }
     (making / "manifest.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     _write_marts(settings, marts, making, standing, facts)
+    write_findings_page(making, load_domain(as_built(settings).domain))
     folder = settings.releases / release_id
     making.rename(folder)
     sync_to_disk(settings.releases)
