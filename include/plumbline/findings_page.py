@@ -34,20 +34,20 @@ _UNIT_THEN = (
 _INDICATOR = "indicator.name as indicator, indicator.name_en as indicator_en"
 
 
-def write_findings_page(folder: Path, domain: Domain, marts_name: str = "marts.duckdb") -> Path:
+def write_findings_page(folder: Path, domain: Domain) -> Path:
     """Write the page of the release in ``folder`` from its marts, in the domain's language and in English.
 
     Told is the whole story of the widest gaps of each rule: both figures, the cells that they come from, the
     units below, the suspects where the marts have fct_suspect, and what was said. Returns the page's path.
     """
     messages = load_messages(domain)
-    with duckdb.connect(str(folder / marts_name), read_only=True) as marts:
+    with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as marts:
         marts.execute("set TimeZone = 'UTC'")
         facts = _facts(marts)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.get_template(PAGE.replace("findings", "findings_page")).render(
+    page = environment.get_template(f"{Path(__file__).stem}.html").render(
         **facts,
         domain=domain.file,
         language=messages.language,

@@ -33,8 +33,8 @@ def explain(
         raise typer.BadParameter(f"{amount!r} is not a number; write 12 or -3.5") from error
     said = explain(Settings.from_environment(), finding, number, reason, by=by)
     print(f"recorded {said.record.record_id}, by {said.record.recorded_by}")
-    if said.left_over is not None:
-        print(f"{said.left_over.normalize():f} of {said.difference:f} is left to explain")
+    if said.difference is not None and said.left_over is not None:
+        print(f"{said.left_over.normalize():f} of {said.difference.normalize():f} is left to explain")
 
 
 @app.command()
