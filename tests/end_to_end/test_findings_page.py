@@ -130,7 +130,6 @@ def test_of_many_findings_the_widest_are_told_and_the_page_says_how_many_are_not
 def test_suspects_are_shown_where_the_release_has_them(
     release: Path, marts: duckdb.DuckDBPyConnection, district: Settings
 ) -> None:
-    marts.execute("drop view if exists fct_suspect")
     marts.execute("drop table if exists fct_suspect")
     marts.register("no_suspects", SCHEMA.empty_table())
     marts.execute("create table fct_suspect as from no_suspects")
