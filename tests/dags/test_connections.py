@@ -52,7 +52,7 @@ def test_a_connection_in_airflows_own_database_reaches_the_collection(
         session.add(Stored(conn_id="kept", conn_type="sftp", host="h", login="me", password=PASSWORD, port=22))
     found: list[Connection] = []
 
-    def collect(settings: object, source: str, landed_at: object, connections: Connections) -> Any:
+    def collect(settings: object, source: str, landed_at: object, connections: Connections, *, anew: bool) -> Any:
         found.append(connections("kept"))
         connections("no_such")
 

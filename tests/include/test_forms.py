@@ -13,7 +13,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from plumbline.errors import StopTheRun
 from plumbline.forms import HEADER_ROW, TOTAL_ROW, write_contract, write_form
-from tests.include.collect.place import Place, tiny_place
+from plumbline.settings import ROOT, Settings
+from tests.include.collect.place import RULES, Place, tiny_place
 
 FIRST = HEADER_ROW + 1
 
@@ -109,8 +110,8 @@ def test_the_formulas_total_and_compute_rates_and_say_what_collection_would(plac
     fill(path, {f"E{FIRST + 2}": 8, f"I{FIRST + 2}": 0.2})
     found = computed(path)
     assert [found[f"{letter}{TOTAL_ROW}"] for letter in "EFGI"] == [27, 19, 0, pytest.approx(0.3)]
-    assert found[f"H{TOTAL_ROW}"] == pytest.approx(0.7)
-    assert found[f"H{FIRST}"] == pytest.approx(0.83)
+    assert found[f"H{TOTAL_ROW}"] == pytest.approx(70.37)
+    assert found[f"H{FIRST}"] == pytest.approx(83.33)
     assert found[f"J{FIRST}"] == ""
     assert found[f"J{FIRST + 1}"] == "成功9多于案件7\nsettled 9 exceeds cases 7"
     assert found[f"J{FIRST + 2}"] == "1 cells to fill in"
@@ -139,10 +140,10 @@ def test_a_rate_that_is_stated_is_judged_by_what_its_digits_stand_for(place: Pla
         """,
     )
     path = form(place, "T1", "2024-01")
-    for row, rate in enumerate((0.8, 0.83, 0.85), FIRST):
+    for row, rate in enumerate((83, 83.3, 85), FIRST):
         fill(path, {f"E{row}": 6, f"F{row}": 5, f"H{row}": rate})
     found = computed(path)
-    assert [found[f"J{row}"] for row in range(FIRST, FIRST + 3)] == ["", "", "0.85不是0.833333\n0.85 is not 0.833333"]
+    assert [found[f"J{row}"] for row in range(FIRST, FIRST + 3)] == ["", "", "85%不是83.33%\n85% is not 83.33%"]
     place.collect("forms")
     assert [line[:2] for line in place.lines()] == [("H8", "mediation.rate_is_ratio")]
 
@@ -204,3 +205,29 @@ def test_a_contract_that_stands_is_not_written_over(place: Place) -> None:
     form(place, "T1", "2024-01")
     with pytest.raises(StopTheRun, match="choose another name"):
         write_contract(place.settings, "towns", "mediation", "2024-01")
+
+
+@pytest.mark.parametrize(
+    ("data_set", "office"),
+    [
+        ("corrections", "justice_bureau"),
+        ("enforcement", "justice_bureau"),
+        ("grassroots", None),
+        ("legal_aid", "justice_bureau"),
+        ("litigation", "court"),
+        ("mediation", None),
+        ("reconsideration", "justice_bureau"),
+        ("supervision", "approval_bureau"),
+    ],
+)
+def test_the_rules_of_our_own_domain_fit_into_its_forms(data_set: str, office: str | None, tmp_path: Path) -> None:
+    ours = Settings(domain=ROOT / "include" / "domain", rules=ROOT / "expectations" / "rules", data=tmp_path)
+    assert write_form(ours, data_set, "140108000000", "2024-06", tmp_path / "form.xlsx", office).reporters
+
+
+def test_a_form_names_what_a_figure_is_compared_with(place: Place) -> None:
+    text = RULES.replace("成功{left}多于案件{right}", "{indicator}多于{other}")
+    place.write("rules", "mediation.yml", text.replace("settled {left} exceeds cases {right}", "{indicator} > {other}"))
+    path = form(place, "T1", "2024-01")
+    fill(path, {f"E{FIRST}": 7, f"F{FIRST}": 9})
+    assert computed(path)[f"J{FIRST}"] == "成功多于案件\nSettled > Cases"

@@ -80,16 +80,19 @@ reporter as (
 
 received as (
     select
-        data_set,
-        reporter,
-        org_unit_code,
-        period,
-        min(received_at) as received_at
-    from {{ ref('int_submission') }}
+        submission.data_set,
+        submission.reporter,
+        submission.org_unit_code,
+        submission.period,
+        min(submission.received_at) as received_at
+    from {{ ref('int_submission') }} as submission
     inner join {{ source('build', 'work') }} using (data_set, period)
-    where scope = 'own' and status in ('accepted', 'superseded') and action <> 'withdrawal'
+    where
+        submission.scope = 'own'
+        and submission.status in ('accepted', 'superseded')
+        and submission.action <> 'withdrawal'
     group by all
-    having bool_or(status = 'accepted')
+    having bool_or(submission.status = 'accepted')
 )
 
 select

@@ -1,5 +1,10 @@
 -- The tree that figures are restated on, once for each period of the work list whose own tree was another.
-with unit as (
+with work_period as (
+    select distinct period
+    from {{ source('build', 'work') }}
+),
+
+unit as (
     select
         restated.period,
         org_unit.org_unit_code,
@@ -7,7 +12,7 @@ with unit as (
         org_unit.level,
         org_unit.is_pseudo
     from {{ source('domain', 'restated') }} as restated
-    inner join (select distinct period from {{ source('build', 'work') }}) using (period)
+    inner join work_period using (period)
     cross join {{ source('build', 'parameter') }} as parameter
     inner join {{ source('domain', 'org_unit') }} as org_unit
         on

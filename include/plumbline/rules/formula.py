@@ -98,16 +98,17 @@ def _stands_for(side: Side, value: str, cell: Callable[[str], str], rates: dict[
 
 def _message(rules: Rules, relation: Relation, language: str, left: str, right: str) -> str:
     rule = relation.rule
-    name = rules.indicator_name(rule.data_set, relation.indicator, language)
+    names = {"indicator": rules.indicator_name(rule.data_set, relation.indicator, language)}
+    if other := relation.other:
+        names["other"] = rules.indicator_name(other.data_set, other.indicator, language)
     suffix = f"&{text_literal(rule.suffix)}" if rule.suffix else ""
     places = _PLACES if rule.scale == 1 else 2
     fields = {
         "left": f"ROUND({left},{places}){suffix}",
         "right": f"ROUND({right},{places}){suffix}",
-        "indicator": text_literal(name),
-    }
+    } | {field: text_literal(name) for field, name in names.items()}
     parts = []
     for text, field, _, _ in Formatter().parse(rule.message(language)):
         parts += [text_literal(text)] if text else []
-        parts += [fields[field]] if field else []
+        parts += [fields[field]] if field in fields else []
     return "&".join(parts)

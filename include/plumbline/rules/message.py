@@ -18,7 +18,7 @@ def message(rules: Rules, rule: Rule, language: str) -> str:
     others = {
         relation.indicator: rules.indicator_name(other.data_set, other.indicator, language)
         for relation in relations(rule)
-        for other in list(relation.terms)[1:2]
+        if (other := relation.other)
     }
     units = rules.domain.file.units_of_measure
     indicators = rules.domain.data_sets[rule.data_set].indicators

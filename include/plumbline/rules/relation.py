@@ -27,6 +27,11 @@ class Relation:
         return next((term for term in own if term.when == "now"), own[0]).indicator
 
     @property
+    def other(self) -> Term | None:
+        """The second of its terms: what its indicator is compared with, if it is with one other."""
+        return self.terms[1] if len(self.terms) > 1 else None
+
+    @property
     def left(self) -> Term | None:
         """The term that stands alone on the left, if one does."""
         return self.expression.left.only_term if self.expression else None

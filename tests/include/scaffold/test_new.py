@@ -172,7 +172,7 @@ def test_every_bad_fixture_is_returned_with_the_cell_named_and_the_good_one_is_n
 def test_the_test_that_is_written_passes_and_fails_when_the_contract_changes(place: Place) -> None:
     from_text(place, "code,案件,成功\nV11,12,10\nV12,3,3\n")
     test = place.settings.domain / "fixtures" / "new" / "test_new.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), str(test)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(ROOT), str(test)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "8 passed" in run.stdout
