@@ -38,7 +38,7 @@ def write_findings_page(folder: Path, domain: Domain) -> Path:
     """Write the page of the release in ``folder`` from its marts, in the domain's language and in English.
 
     Told is the whole story of the widest gaps of each rule: both figures, the cells that they come from, the
-    units below, the suspects where the marts have fct_suspect, and what was said. Returns the page's path.
+    units below, the suspects, and what was said. Returns the page's path.
     """
     messages = load_messages(domain)
     with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as marts:
@@ -224,8 +224,6 @@ def _children(marts: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def _suspects(marts: duckdb.DuckDBPyConnection) -> list[Row]:
-    if not marts.execute("select 1 from duckdb_tables() where table_name = 'fct_suspect'").fetchall():
-        return []
     return _rows(
         marts,
         f"""

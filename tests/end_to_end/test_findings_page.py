@@ -13,7 +13,6 @@ import pytest
 from plumbline import findings_page
 from plumbline.domain import load_domain
 from plumbline.findings_page import PAGE, write_findings_page
-from plumbline.localise.warehouse import SCHEMA
 from plumbline.release import current
 from plumbline.settings import Settings
 
@@ -127,19 +126,11 @@ def test_of_many_findings_the_widest_are_told_and_the_page_says_how_many_are_not
     assert len(write(release, district).findings()) == 3
 
 
-def test_suspects_are_shown_where_the_release_has_them(
-    release: Path, marts: duckdb.DuckDBPyConnection, district: Settings
-) -> None:
-    marts.execute("drop table if exists fct_suspect")
-    marts.register("no_suspects", SCHEMA.empty_table())
-    marts.execute("create table fct_suspect as from no_suspects")
-    marts.execute(
-        "insert into fct_suspect by name select finding_id, 1 as rank, 'V21' as org_unit_code, indicator_id, period, "
-        "'own' as scope, 5 as value, 4 as would_be, '可能填错' as hint, 'Perhaps mistyped.' as hint_en, 0 as slip "
-        "from fct_finding where rule_id = 'mediation.cases_carry_over'"
-    )
-    marts.close()
-    assert {"可能填错", "Perhaps mistyped."} <= set(write(release, district).texts)
+def test_a_story_names_who_may_be_wrong_and_why(district: Settings) -> None:
+    folder = current(district)
+    assert folder is not None
+    texts = Page((folder / PAGE).read_text(encoding="utf-8")).texts
+    assert {"Who may be wrong", "Would be", "It is what was reported for the period before."} <= set(texts)
 
 
 def test_a_release_without_findings_says_so(
