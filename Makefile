@@ -68,6 +68,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 
 # Compiled at once (10 to 20 s): a night imports Airflow, dbt and Great Expectations, 12 s from source, 5 s compiled.
+# So is the dbt project: parsing it takes 9 s, reading what was parsed 1 s.
 $(READY): $(LOCKS) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Plumbline needs Python 3.11 or newer with its venv module, and found none." \
 	  "Install one, or say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -76,4 +77,5 @@ $(READY): $(LOCKS) pyproject.toml
 	@$(BIN)/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.txt -r requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m plumbline.dbt
 	@touch $@

@@ -22,13 +22,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from plumbline import __version__, explanations
 from plumbline.data_set_models import column_type, model_files
+from plumbline.dbt import CODE, DBT_PROJECT, run_dbt
 from plumbline.deployment import as_known
 from plumbline.domain import ADDITIVE, Domain, load_domain
 from plumbline.errors import StopTheRun, TryAgain
@@ -36,11 +37,6 @@ from plumbline.registry import crosswalk, read_changes, read_offices, read_org_u
 from plumbline.rules import load_rules
 from plumbline.settings import ROOT, Settings
 
-if TYPE_CHECKING:
-    from dbt.artifacts.schemas.run import RunExecutionResult
-
-DBT_PROJECT = ROOT / "dbt_project"
-_CODE = ("models/staging", "models/intermediate", "models/marts", "macros")
 RECEIPTS = ("", "")
 """The unit of work of receipts: a delivery that nobody could read belongs to no data set and no period."""
 STAGES = ("figures", "judged", "marts", "released")
@@ -177,34 +173,6 @@ def record_work_as_done(settings: Settings) -> None:
         con.execute("delete from build.work")
 
 
-def run_dbt(settings: Settings, arguments: list[str]) -> None:
-    """Run dbt on the warehouse, quietly; its own log is ``data/logs/dbt.log``.
-
-    Raises StopTheRun with dbt's message for the first model or test that failed.
-    """
-    # Four seconds of import that most commands do not need.
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    logs = settings.data / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    with _environment(PLUMBLINE_DATA=str(settings.data)):
-        result = dbtRunner().invoke(
-            [
-                *arguments, "--log-level", "none", "--log-level-file", "info", "--log-path", str(logs),
-                "--project-dir", str(_dbt_project(settings)), "--profiles-dir", str(DBT_PROJECT),
-                "--target-path", str(settings.data / "dbt"),
-            ]
-        )  # fmt: skip
-    # dbt keeps the file open for as long as the process lives.
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    if result.exception is not None:
-        raise StopTheRun(f"dbt could not run: {result.exception} (see {logs / 'dbt.log'})")
-    if not result.success:
-        failed = [item for item in cast("RunExecutionResult", result.result) if item.status in ("error", "fail")]
-        raise StopTheRun("\n".join(f"dbt {item.node.name}: {(item.message or item.status).strip()}" for item in failed))
-
-
 def code_version() -> str:
     """Return the version of the code: the package's, with the commit when it runs from a checkout."""
     try:
@@ -215,43 +183,6 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return __version__
     return f"{__version__}+{commit}"
-
-
-def _dbt_project(settings: Settings) -> Path:
-    """Return the dbt project: the checkout's, or links to its parts beside those of a domain that lies elsewhere.
-
-    A model has to lie inside the project. What dbt compiles goes to the target folder under the model's path
-    in the project; under an absolute path it overwrites the model.
-    """
-    if settings.data_set_models.is_relative_to(DBT_PROJECT):
-        return DBT_PROJECT
-    project = settings.data / "dbt" / "project"
-    (project / "models").mkdir(parents=True, exist_ok=True)
-    for part in ("dbt_project.yml", "macros", "tests", *(code for code in _CODE if code != "macros")):
-        _link(project / part, DBT_PROJECT / part)
-    _link(project / "models" / "data_sets", settings.data_set_models)
-    return project
-
-
-def _link(link: Path, target: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
-
-
-@contextlib.contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _check_models_are_synced(settings: Settings, domain: Domain) -> None:
@@ -283,7 +214,7 @@ def _open_or_start_anew(settings: Settings) -> None:
 
 
 def _code_files() -> list[Path]:
-    return sorted(path for folder in _CODE for path in (DBT_PROJECT / folder).rglob("*.sql"))
+    return sorted(path for folder in CODE for path in (DBT_PROJECT / folder).rglob("*.sql"))
 
 
 def _digest(*parts: bytes | str) -> str:

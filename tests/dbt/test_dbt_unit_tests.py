@@ -7,8 +7,8 @@ import json
 import pytest
 import yaml
 
+from plumbline.dbt import DBT_PROJECT, run_dbt
 from plumbline.errors import StopTheRun
-from plumbline.warehouse import DBT_PROJECT, run_dbt
 from tests.conftest import Stages
 
 UNIT_TESTS = [

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from plumbline.data_set_models import sync
+from plumbline.dbt import run_dbt
 from plumbline.errors import StopTheRun, TryAgain
 from plumbline.release import current, gate, open_marts, publish
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, build_marts, connect, lock, run_dbt
+from plumbline.warehouse import build_figures, build_marts, connect, lock
 from tests.deployment import build, release, table, write_registry
 from tests.landing import land
 from tests.reading import KNOWN_AT, PARISHES

@@ -91,7 +91,7 @@ def summary() -> None:
 @app.command()
 def docs() -> None:
     """Write dbt's documentation of every table and column as one page."""
-    from plumbline.warehouse import run_dbt
+    from plumbline.dbt import run_dbt
 
     settings = Settings.from_environment()
     run_dbt(settings, ["docs", "generate", "--static"])
