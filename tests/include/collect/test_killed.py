@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Event
 
 import pyarrow.parquet
 import pytest
 import yaml
 
+from plumbline.collect import collect, extract, run
+from plumbline.collect.kinds import sql
 from plumbline.collect.landing import SCHEMAS, batches
-from plumbline.settings import ROOT
+from plumbline.settings import Settings
 from tests.include.collect.kinds.conftest import address_of
 from tests.include.collect.place import Place
 from tests.include.collect.servers import Answer, Asked, http_server, postgres
 
 SUBMISSIONS = 1000
 KILLS = 5
-COLLECT = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from plumbline.collect import collect, extract, load_source, run
-from plumbline.settings import Settings
 
-run.DELIVERIES_AT_ONCE = 5
-extract.ROWS_AT_ONCE = 10
-domain, rules, data = map(Path, sys.argv[1:4])
-settings = Settings(domain, rules, data)
-load_source(settings, sys.argv[4])
-print("begins", flush=True)
-collect(settings, sys.argv[4], datetime(2024, 12, 31, 18, tzinfo=UTC))
-"""
+PROCESSES = multiprocessing.get_context("forkserver")
+# What takes seconds to import is imported once, for all the processes that are killed.
+PROCESSES.set_forkserver_preload([
+    "plumbline.collect.kinds.files", "plumbline.collect.kinds.rest", "plumbline.collect.kinds.sql",
+    "dlt.sources.helpers.rest_client.client",
+])  # fmt: skip
+
+
+def collect_in_small_batches(settings: Settings, source: str, environment: dict[str, str], begun: Event) -> None:
+    """Collect and land 5 files or 10 rows a batch; called in a process of its own."""
+    os.environ.update(environment)
+    run.DELIVERIES_AT_ONCE = 5
+    extract.ROWS_AT_ONCE = sql.ROWS_AT_ONCE = 10
+    begun.set()
+    collect(settings, source, datetime(2024, 12, 31, 18, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -61,18 +66,17 @@ def many(place: Place) -> Place:
 
 def collect_and_kill(place: Place, source: str, when: Callable[[], bool], **environment: str) -> bool:
     """Collect in another process and kill it as soon as ``when`` says so; return whether it was killed."""
-    settings = place.settings
-    arguments = [*map(str, (settings.domain, settings.rules, settings.data)), source]
-    environment = {"PYTHONPATH": str(ROOT / "include"), **environment}
-    with subprocess.Popen(
-        [sys.executable, "-c", COLLECT, *arguments], env=environment, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"begins\n"
-        while process.poll() is None and not when():
-            time.sleep(0.001)
-        process.kill()
-    return process.returncode != 0
+    begun = PROCESSES.Event()
+    process = PROCESSES.Process(
+        target=collect_in_small_batches, args=(place.settings, source, environment, begun), daemon=True
+    )
+    process.start()
+    assert begun.wait(timeout=60)
+    while process.is_alive() and not when():
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    return process.exitcode != 0
 
 
 def assert_every_batch_is_whole(place: Place) -> None:

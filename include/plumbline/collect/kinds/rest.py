@@ -7,6 +7,7 @@ next. The pages land as they came, the records as an extract of them.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -197,6 +198,8 @@ class _Reader:
 
     def read(self) -> None:
         """Read all pages, or those up to one that is ``broken``."""
+        # dlt would import Airflow, three seconds, to look for settings of its own there; ours come by connection.
+        os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
         from dlt.common.configuration.specs import RuntimeConfiguration
         from dlt.sources.helpers.requests import Client
         from dlt.sources.helpers.rest_client.client import RESTClient
