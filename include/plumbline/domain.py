@@ -27,12 +27,15 @@ ADDITIVE: frozenset[Kind] = frozenset({"flow", "stock", "flag"})
 """Kinds that add over org units."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-RESERVED_ENDINGS = ("_own", "_children", "_claimed")
+RESERVED_ENDINGS = ("_own", "_children", "_claimed", "_with_pseudo", "_without_pseudo")
 """Endings that figures' columns carry beside an indicator's own name."""
 
 RESERVED_NAMES = frozenset(
-    {"submission_id", "reporter", "org_unit_code", "parent_code", "period", "scope", "is_last", "is_whole"}
-)
+    {
+        "submission_id", "reporter", "org_unit_code", "parent_code", "period", "scope", "is_last", "is_whole",
+        "stands_alone",
+    }
+)  # fmt: skip
 """Columns that observations have beside their indicators."""
 
 FIGURE_COLUMNS = frozenset({"basis", "due", "received", "coverage", "status", "observation_count", "claim_count"})
@@ -201,6 +204,10 @@ class DataSet(Strict):
                 parts = self.applicability(indicator.numerator), self.applicability(indicator.denominator)
                 if len({(owed.reporters, owed.frequency) for owed in parts}) > 1:
                     raise ValueError(f"{name}: its numerator and denominator have different reporters or frequencies")
+        for group in self.groups:
+            for name in (f"due_{group}", f"received_{group}"):
+                if name in self.indicators:
+                    raise ValueError(f"{name}: figures have a column of that name, for the reporting group {group}")
         return self
 
     def applicability(self, name: str) -> Applicability:

@@ -132,6 +132,13 @@ def changed(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
         ),
         ("indicators.Loans-2024", LOANS["indicators"]["loans"], "'Loans-2024' cannot be a column"),
         ("indicators.loans_own", LOANS["indicators"]["loans"], "do not end in _own"),
+        ("indicators.loans_with_pseudo", LOANS["indicators"]["loans"], "_with_pseudo or _without_pseudo, and avoid"),
+        ("indicators.stands_alone", LOANS["indicators"]["loans"], "'stands_alone' cannot be a column"),
+        (
+            "indicators.due_gemeinde",
+            {**LOANS["indicators"]["loans"], "name": "Fällig"},
+            "due_gemeinde: figures have a column of that name, for the reporting group gemeinde",
+        ),
         (
             "indicators.renewed.part_of",
             "lendings",
