@@ -220,9 +220,12 @@ class _Folder:
 
 
 def _options(address: str, connection: Connection) -> dict[str, Any]:
-    """Return a connection as options of fsspec's file system; its ``extra`` has them by their own names."""
+    """Return a connection as options of fsspec's file system; its ``extra`` has them by their own names.
+
+    Raises StopTheRun when an SFTP server would be believed to be whoever it says it is.
+    """
     protocol = urlsplit(address).scheme
-    options = {key: value for key, value in connection.extra.items() if key != "host_key"}
+    options = {key: value for key, value in connection.extra.items() if key not in ("host_key", "no_host_key_check")}
     if protocol in ("http", "https"):
         import aiohttp
 
@@ -238,6 +241,11 @@ def _options(address: str, connection: Connection) -> dict[str, Any]:
         options |= {"host": connection.host, **({"port": connection.port} if connection.port else {})}
     if "host_key" in connection.extra:
         options["host_key_policy"] = _only(connection.extra["host_key"])
+    elif protocol in ("sftp", "ssh") and str(connection.extra.get("no_host_key_check")).lower() != "true":
+        raise StopTheRun(
+            f"connection {connection.conn_id}: its extra needs host_key, the server's public key as ssh-keyscan shows "
+            'it (ssh-ed25519 AAAA…), or "no_host_key_check": true to trust whoever answers'
+        )
     return options
 
 

@@ -252,6 +252,16 @@ def test_files_of_an_sftp_server_land_and_are_not_fetched_again(
     assert place.landed("deliveries", "file_name", "all") == [("a.csv",), ("a.csv",)]
 
 
+@pytest.mark.parametrize("extra", ["", "?no_host_key_check=false"])
+def test_an_sftp_server_is_not_believed_without_its_key(
+    place: Place, contract: Contracts, sftp: SftpServer, monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BOX", f"sftp://{LOGIN}@127.0.0.1:{sftp.port}/{extra}")
+    contract("platform", kind="files", connection="box", path="sftp:///in", files="*.csv")
+    with pytest.raises(StopTheRun, match="connection box: its extra needs host_key"):
+        place.collect("platform")
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -270,7 +280,15 @@ def test_an_sftp_server_that_does_not_let_us_in_is_told_without_the_password(
     error: type[Exception],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    fields = {"host": "127.0.0.1", "port": sftp.port, "login": LOGIN, "password": PASSWORD, **changes}
+    trusting = {"no_host_key_check": True}
+    fields = {
+        "host": "127.0.0.1",
+        "port": sftp.port,
+        "login": LOGIN,
+        "password": PASSWORD,
+        "extra": trusting,
+        **changes,
+    }
     connection("box", conn_type="sftp", **fields)
     contract("platform", kind="files", connection="box", path="sftp:///in", files="*.csv")
     with pytest.raises(error, match="source platform: sftp:///in") as caught:
