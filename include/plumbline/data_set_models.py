@@ -107,7 +107,7 @@ def model_files(domain: Domain) -> dict[Path, str]:
         {
             "name": "int_figure",
             "description": "One row per org unit, indicator, period and basis: every figure of every data set.",
-            "config": {"meta": {"release": "view"}},
+            "config": {"meta": {"release": "by_period_or_view"}},
         }
     )
     files[views / "int_restated_figure.sql"] = _sql(f"restated_figures_long({listed})")

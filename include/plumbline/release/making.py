@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ _SCHEMA_FILE = "schema.parquet"
 _PARTITIONS = ".partitions"
 _LARGE = 50_000
 """Rows in a period from which a part is written by itself."""
+_SMALL = 5_000_000
+"""Rows up to which a long view is a table in marts.duckdb.
+
+Its hundreds of branches, one or two an indicator, take DuckDB half a second to plan, which is much beside the
+milliseconds of a small table, and nothing beside writing a country's figures a second time.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,16 +48,27 @@ class Mart:
 
     name: str
     form: str
-    """How it stands in marts.duckdb: a table ``by_period`` or ``whole``, or a ``view``."""
+    """How it stands in marts.duckdb: a table ``by_period`` or ``whole``, or a ``view``; ``by_period_or_view``: a
+    table while it is small."""
     parquet: str
     """How it stands in Parquet: a part ``by_period``, one part ``whole``, or ``none``."""
     data_set: str | None
+    """The data set whose unit of work its rows of a period depend on, and on nothing else."""
     depends_on: tuple[str, ...]
+    of_every_data_set: bool = False
+    """Whether its rows of a period depend on the units of work of all data sets, and on nothing else."""
 
     @property
     def schema(self) -> str:
         """Where it stands in marts.duckdb: what analysts are promised in main, what lies beneath apart."""
         return "main" if self.name.startswith(("dim_", "fct_")) else "beneath"
+
+    def settled(self, con: duckdb.DuckDBPyConnection) -> Mart:
+        """Return it with the form that it has at its size in the warehouse."""
+        if self.form != "by_period_or_view":
+            return self
+        ((rows,),) = con.execute(f"select count(*) from main.{self.name}").fetchall()
+        return replace(self, form="by_period" if rows <= _SMALL else "view", parquet="none", of_every_data_set=True)
 
 
 def publish(settings: Settings) -> Path:
@@ -113,7 +130,7 @@ def _make(con: duckdb.DuckDBPyConnection, settings: Settings) -> Path:
     making = settings.releases / f"{_MAKING}{release_id}"
     standing = releases(settings)
     before = standing[-1].folder if standing else None
-    marts = _marts(settings)
+    marts = [mart.settled(con) for mart in _marts(settings)]
     parts = _write_parts(con, marts, making, before)
     row_counts = {
         mart.name: con.execute(f"select count(*) from main.{mart.name}").fetchall()[0][0]
@@ -205,18 +222,20 @@ def _fingerprints(con: duckdb.DuckDBPyConnection, mart: Mart) -> list[tuple[str,
     The wide tables of a data set are large and depend on their unit of work alone; other tables are narrow,
     and their rows may change with a neighbouring period's.
     """
-    if mart.data_set is None:
+    if mart.data_set is None and not mart.of_every_data_set:
         rows = con.execute(
             "select period, count(*) || '/' || sum(hash(part)) || code_hash "
             f"from main.{mart.name} as part cross join build.code group by period, code_hash order by period"
         ).fetchall()
     else:
+        of_it = f"data_set = '{mart.data_set}' and period in (select period from main.{mart.name})"
+        of_every = "data_set <> ''"
         rows = con.execute(
             "with inputs as (select * from build.work union all by name select * from build.unit "
             "where (data_set, period) not in (select (data_set, period) from build.work)) "
-            "select period, input_hash || code_hash from inputs cross join build.code where data_set = $data_set "
-            f"and period in (select period from main.{mart.name}) order by period",
-            {"data_set": mart.data_set},
+            "select period, string_agg(input_hash, ' ' order by data_set) || code_hash "
+            f"from inputs cross join build.code where {of_it if mart.data_set else of_every} "
+            "group by period, code_hash order by period"
         ).fetchall()
     return [(period, hashlib.sha256(f"{mart.name} {digest}".encode()).hexdigest()[:32]) for period, digest in rows]
 

@@ -159,6 +159,35 @@ def test_the_marts_are_one_file_that_needs_nothing_else_and_equal_the_parquet_pa
     assert {name: found[name] for name in parts} == parts
 
 
+def test_the_long_view_of_figures_is_a_table_while_it_is_small(
+    reading: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = current(reading)
+    assert small
+    expected = contents(small)
+    assert "int_figure" in tables_of(small)
+    monkeypatch.setattr("plumbline.release.making._SMALL", len(expected["beneath.int_figure"]) - 1)
+    large = without_news(reading)
+    assert "int_figure" not in tables_of(large)
+    assert contents(large) == expected
+    monkeypatch.undo()
+    correct(reading)
+    again = release(reading, NEXT_NIGHT + timedelta(days=1))
+    assert "int_figure" in tables_of(again)
+    assert contents(again)["beneath.int_figure"] == warehouse_rows(reading, "int_figure")
+
+
+def tables_of(folder: Path) -> set[str]:
+    """Return the tables of a release's marts.duckdb that are no views."""
+    with open_marts(folder) as marts:
+        return {name for (name,) in marts.execute("select table_name from duckdb_tables()").fetchall()}
+
+
+def warehouse_rows(settings: Settings, model: str) -> list[tuple[Any, ...]]:
+    with connect(settings, read_only=True) as con:
+        return con.execute(f"from main.{model} order by all").fetchall()
+
+
 def test_a_release_without_news_links_what_the_one_before_has(reading: Settings) -> None:
     first = current(reading)
     assert first
