@@ -231,7 +231,7 @@ def _suspects(marts: duckdb.DuckDBPyConnection) -> list[Row]:
         from fct_suspect as suspect
         join told using (finding_id)
         join dim_period as period using (period)
-        join dim_indicator as indicator using (indicator_id)
+        left join dim_indicator as indicator using (indicator_id)
         {_UNIT_THEN.format(row="suspect")}
         order by suspect.finding_id, slip, rank, suspect.org_unit_code, suspect.indicator_id
         """,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from expectations.cases import Figures
     from expectations.suite import Judged, Outcome
 
+_LOG = logging.getLogger(__name__)
+
 _TABLES = f"""
 create schema if not exists judged;
 create table if not exists judged.rule (
@@ -89,8 +91,9 @@ def ensure_judged_tables(con: duckdb.DuckDBPyConnection) -> None:
 def reconcile(settings: Settings) -> ReconcileResult:
     """Judge the figures of ``build.work`` by all rules and write findings and results.
 
-    What was found of the same data sets and periods before is replaced, all at once at the end; the rest
-    is kept. A finding has the same id every night. Raises TryAgain when another process is building.
+    What was found of the same data sets and periods before is replaced, all at once at the end, and then who
+    may be wrong; the rest is kept. A finding has the same id every night. Raises TryAgain when another process is
+    building.
     """
     with lock(settings, wait_seconds=60):
         return _judge(as_built(settings))
@@ -130,12 +133,12 @@ def _judge(settings: Settings) -> ReconcileResult:
             _write_results(con, wide, judged[wide.data_set], outcomes)
             _write_rules_that_compared_nothing(con, rules, wide)
         explanations.apply(con, settings)
+        con.commit()
         if figures:
             _write_suspects(con, rules)
         reach_stage(con, "judged")
-        con.commit()
         ((findings, suspects),) = con.execute(
-            "select (select count(*) from judged.finding), (select count(*) from judged.suspect)"
+            "select (select count(*) from judged.finding), (select count(rank) from judged.suspect)"
         ).fetchall()
     return ReconcileResult(
         judged=len(outcomes),
@@ -286,7 +289,10 @@ def _write_rules_that_compared_nothing(con: duckdb.DuckDBPyConnection, rules: Ru
 
 
 def _write_suspects(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
-    """Write who may be wrong, of every open finding on a unit in the periods whose tree was built tonight."""
+    """Write who may be wrong, of every open finding on a unit in the periods whose tree was built tonight.
+
+    The findings are committed before: a query that fails here would take them along.
+    """
     open_findings = [
         finding_id
         for (finding_id,) in con.execute(
@@ -301,9 +307,14 @@ def _write_suspects(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
     )
     if open_findings:
         # The solver takes half a second to import.
-        from plumbline.localise.warehouse import suspects
+        from plumbline.localise.warehouse import none_found, suspects
 
-        con.register("found", suspects(con, rules, open_findings))
+        try:
+            found = suspects(con, rules, open_findings)
+        except Exception as error:  # it suggests, and must not stop a night whose findings stand
+            _LOG.exception("Nobody is suspected of tonight's %d open findings: the search failed", len(open_findings))
+            found = none_found(con, rules.domain, dict.fromkeys(open_findings, error))
+        con.register("found", found)
         con.execute("insert into judged.suspect by name from found")
         con.unregister("found")
 

@@ -133,6 +133,18 @@ def test_a_story_names_who_may_be_wrong_and_why(district: Settings) -> None:
     assert {"Who may be wrong", "Would be", "It is what was reported for the period before."} <= set(texts)
 
 
+def test_a_story_says_why_nobody_could_be_suspected(
+    release: Path, marts: duckdb.DuckDBPyConnection, district: Settings
+) -> None:
+    marts.execute("delete from fct_suspect")
+    marts.execute(
+        "insert into fct_suspect (finding_id, period, hint, hint_en, hint_key) "
+        "select finding_id, period, '查找出错', 'The search failed', 'none_found' from fct_finding limit 1"
+    )
+    marts.close()
+    assert write(release, district).texts.count("The search failed") == 1
+
+
 def test_a_release_without_findings_says_so(
     release: Path, marts: duckdb.DuckDBPyConnection, district: Settings
 ) -> None:

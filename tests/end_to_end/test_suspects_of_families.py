@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.localise import warehouse as localising
+from plumbline.localise.repair import Suspect, suspects_of
+from plumbline.localise.system import Component
 from plumbline.reconcile import reconcile
+from plumbline.settings import Settings
 from plumbline.warehouse import build_figures, connect
 from tests.deployment import Row, table, write_deployment
 from tests.end_to_end.nights import Marts
@@ -104,8 +108,8 @@ REPORTS = """
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    """Return every finding of February with its suspects, or with none."""
+def wells(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return the two wells' deployment with its figures built."""
     units = table("""
         org_unit_code  org_unit_name  level     parent_code
         oasis          oasis          district  -
@@ -116,8 +120,14 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     settings = write_deployment(folder, domain=DOMAIN, data_sets=DATA_SETS, org_units=units, rules=RULES)
     land(settings, {"wells": table(REPORTS)}, KNOWN_AT)
     build_figures(settings, KNOWN_AT)
-    reconcile(settings)
-    with connect(settings) as con:
+    return settings
+
+
+@pytest.fixture(scope="module")
+def judged(wells: Settings) -> list[Row]:
+    """Return every finding of February with its suspects, or with none."""
+    reconcile(wells)
+    with connect(wells) as con:
         return Marts(con).rows(
             "select finding.rule_id, finding.org_unit_code as unit, finding.indicator_id as about, account, "
             "suspect.org_unit_code, suspect.indicator_id, suspect.period, value, would_be "
@@ -172,3 +182,48 @@ def test_what_counts_figures_or_says_what_is_likely_has_findings_without_suspect
         oasis  wells.drawn  total    -              -             -       -      -
         west   wells.drawn  total    -              -             -       -      -
     """)
+
+
+def test_an_error_of_the_solver_costs_the_suspects_of_its_component_and_nothing_else(
+    wells: Settings, judged: list[Row], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails_on_the_first(component: Component, number: int, seconds: float) -> list[Suspect]:
+        if number == 0:
+            raise RuntimeError("no basis")
+        return suspects_of(component, number, seconds)
+
+    monkeypatch.setattr(localising, "suspects_of", fails_on_the_first)
+    result = reconcile(wells)
+    assert result.findings == len(judged_findings(wells))
+    assert 0 < result.suspects < len([row for row in judged if row["org_unit_code"]])
+    assert without_suspects(wells) == table("""
+        rule_id            rank  org_unit_code  period   hint_key
+        wells.within_drawn -     -              2024-02  none_found
+        wells.within_drawn -     -              2024-02  none_found
+    """)
+    assert "no basis" in caplog.text
+
+
+def test_an_error_before_the_search_leaves_the_findings_and_says_why(
+    wells: Settings, judged: list[Row], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(localising, "_Calendar", None)
+    before = judged_findings(wells)
+    assert reconcile(wells).suspects == 0
+    assert judged_findings(wells) == before
+    assert len(without_suspects(wells)) == len([row for row in before if row["org_unit_code"]])
+    assert "'NoneType' object is not callable" in caplog.text
+
+
+def judged_findings(wells: Settings) -> list[Row]:
+    with connect(wells) as con:
+        return Marts(con).rows("from judged.finding order by finding_id")
+
+
+def without_suspects(wells: Settings) -> list[Row]:
+    with connect(wells) as con:
+        return Marts(con).rows(
+            "select rule_id, rank, suspect.org_unit_code, suspect.period, hint_key from judged.suspect "
+            "join judged.finding using (finding_id) where rank is null "
+            "and suspect.org_unit_code is null and hint_en like 'Nobody could be suspected%' order by rule_id"
+        )

@@ -160,6 +160,7 @@ ENGLISH = {
     "suspect.counted_twice": "A part of {part} may have been counted twice.",
     "suspect.left_out": "A part of {part} may have been left out.",
     "suspect.swapped": "Two figures of the form may have changed places.",
+    "suspect.none_found": "Nobody could be suspected, because the search failed: {why}",
     # a reminder
     "reminder.subject": "{unit}: {count} submissions are overdue.",
     "reminder.line": "- {reporter}: {data_set} for {period}, due on {due_on}, {days} days overdue",

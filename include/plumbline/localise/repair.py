@@ -91,10 +91,16 @@ def localise(system: System, seconds: float = SECONDS) -> list[Suspect]:
 
     ``seconds`` bounds the time of each component. No figure is changed.
     """
-    suspects: list[Suspect] = []
-    for number, component in enumerate(system.components()):
-        suspects += _Search(component, time.monotonic() + seconds).suspects(number)
-    return suspects
+    return [
+        suspect
+        for number, component in enumerate(system.components())
+        for suspect in suspects_of(component, number, seconds)
+    ]
+
+
+def suspects_of(component: Component, number: int, seconds: float = SECONDS) -> list[Suspect]:
+    """Return the suspects of one component, which gets ``number``, by slip and rank; see ``localise``."""
+    return _Search(component, time.monotonic() + seconds).suspects(number)
 
 
 class _Search:

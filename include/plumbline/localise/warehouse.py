@@ -19,7 +19,8 @@ hold. Their findings have no suspects, nor has one whose figures are not all kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
@@ -31,7 +32,7 @@ import pyarrow as pa
 
 from plumbline.collect.messages import Messages, load_messages
 from plumbline.domain import ADDITIVE, Domain, Indicator
-from plumbline.localise.repair import SECONDS, Suspect, localise
+from plumbline.localise.repair import SECONDS, Suspect, suspects_of
 from plumbline.localise.system import Cells, System
 from plumbline.rules import Rule, Rules
 from plumbline.rules.expression import Linear, Term, When
@@ -39,6 +40,8 @@ from plumbline.rules.intervals import Interval, stated_rate
 from plumbline.rules.model import Family
 from plumbline.rules.numbers import FIGURE, Sql
 from plumbline.rules.relation import Relation, relations
+
+_LOG = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -113,7 +116,8 @@ def suspects(
     """Return who may be wrong: one row per finding, slip and suspected observation, in the columns of SCHEMA.
 
     ``con`` is the warehouse after its judgement; ``finding_ids`` says which open findings to explain (default: all).
-    ``seconds`` bounds the time of each component. Nothing in the warehouse changes but temporary tables.
+    ``seconds`` bounds the time of each component. Where the search in one fails, its findings get a row that names no
+    observation and says why. Nothing in the warehouse changes but temporary tables.
     """
     around = _Around(con, rules, finding_ids)
     cells, system = around.system()
@@ -123,17 +127,44 @@ def suspects(
         for row in rows:
             explains.setdefault(around.position[row], []).append(finding_id)
     lines: list[dict[str, Any]] = []
-    found = localise(system, seconds)
-    for _, of_slip in groupby(found, key=lambda suspect: (suspect.component, suspect.slip)):
-        likeliest: dict[int, Suspect] = {}
-        for suspect in sorted(of_slip, key=lambda suspect: (suspect.rank, cells[suspect.cell])):
-            likeliest.setdefault(suspect.cell, suspect)  # one cell may be exchanged with another, or changed alone
-        for suspect in list(likeliest.values())[:MOST_SUSPECTS]:
-            explained = {finding_id: None for row in suspect.rows for finding_id in explains.get(row, [])}
-            cell = cells[suspect.cell]
-            line = _line(suspect, cell, around.decimals(cell), messages, len(explained))
-            lines += [{"finding_id": finding_id, **line} for finding_id in explained]
+
+    def findings_of(rows: Iterable[int]) -> list[str]:
+        return list(dict.fromkeys(finding_id for row in rows for finding_id in explains.get(int(row), [])))
+
+    failed: dict[str, Exception] = {}
+    for number, component in enumerate(system.components()):
+        try:
+            found = suspects_of(component, number, seconds)
+        except Exception as error:  # whatever the solver may raise: the other components do not depend on it
+            unexplained = findings_of(component.rows)
+            _LOG.exception("Nobody is suspected of %s: the search failed", ", ".join(unexplained))
+            failed |= dict.fromkeys(unexplained, error)
+            continue
+        for _, of_slip in groupby(found, key=lambda suspect: suspect.slip):
+            likeliest: dict[int, Suspect] = {}
+            for suspect in sorted(of_slip, key=lambda suspect: (suspect.rank, cells[suspect.cell])):
+                likeliest.setdefault(suspect.cell, suspect)  # one cell may be exchanged with another, or changed alone
+            for suspect in list(likeliest.values())[:MOST_SUSPECTS]:
+                explained = findings_of(suspect.rows)
+                cell = cells[suspect.cell]
+                line = _line(suspect, cell, around.decimals(cell), messages, len(explained))
+                lines += [{"finding_id": finding_id, **line} for finding_id in explained]
     lines.sort(key=lambda line: (line["finding_id"], line["slip"], line["rank"]))
+    return pa.concat_tables([pa.Table.from_pylist(lines, schema=SCHEMA), none_found(con, rules.domain, failed)])
+
+
+def none_found(con: duckdb.DuckDBPyConnection, domain: Domain, failed: Mapping[str, Exception]) -> pa.Table:
+    """Return one row per finding, in the columns of SCHEMA, that names nobody and says why the search ``failed``."""
+    messages = load_messages(domain)
+    lines = []
+    for finding_id, period in con.execute(
+        "select finding_id, period from judged.finding where list_contains($ids, finding_id) order by finding_id",
+        {"ids": list(failed)},
+    ).fetchall():
+        error = failed[finding_id]
+        hint, hint_en = messages.word("suspect.none_found", {"why": f"{type(error).__name__}: {error}"})
+        said = {"hint": hint, "hint_en": hint_en, "hint_key": "none_found", "proved": False}
+        lines.append({"finding_id": finding_id, "period": period, **said})
     return pa.Table.from_pylist(lines, schema=SCHEMA)
 
 
