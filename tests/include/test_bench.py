@@ -10,8 +10,9 @@ from rich.console import Console
 from plumbline.bench import run
 from plumbline.bench.country import DATA_SET, LEVELS, PERIOD, Shape, indicators, land_correction, write_country
 from plumbline.bench.inbox import collect_source, read_bare, write_inbox
+from plumbline.bench.judging import WAYS
 from plumbline.bench.rollup import YARDSTICKS, Took, Totals
-from plumbline.bench.run import Collected, Measured, Night, measure, report, report_inbox
+from plumbline.bench.run import JUDGED, Collected, Measured, Night, measure, report, report_inbox, report_judging
 from plumbline.collect.landing import SCHEMAS, batches
 from plumbline.domain import load_domain
 from plumbline.errors import StopTheRun
@@ -156,3 +157,27 @@ def test_the_report_sets_each_collection_beside_its_bare_read() -> None:
         console.print(report_inbox(found))
     cells_of = [[cell.strip() for cell in line.split("│")[1:-1]] for line in captured.get().splitlines() if "│" in line]
     assert ["collect", "2.00", "4.0", "3.00", "6.0", "2.00"] in cells_of
+
+
+def test_every_way_of_judging_finds_the_rows_that_offend(country: Settings) -> None:
+    claims = ", ".join(f"null::decimal(18, 0) as {name}_claimed" for name in indicators())
+    with duckdb.connect(str(country.warehouse)) as con:
+        con.execute("create schema domain")
+        con.execute("create table domain.period as select $period as period", {"period": PERIOD})
+        con.execute(
+            f"create table fct_{DATA_SET} as select *, {claims}, 'as_reported' as basis, 1 as received_village "
+            f"from {cells(country)} where scope = 'own'"
+        )
+        # Parts are 5 and more, and so is what others may not exceed.
+        village = f"(select min(org_unit_code) from fct_{DATA_SET})"
+        con.execute(f"update fct_{DATA_SET} set whole_01 = whole_01 + 1 where org_unit_code = {village}")
+    assert {way: judge(country)[0] for way, judge in WAYS.items()} == dict.fromkeys(JUDGED, 1)
+
+
+def test_the_report_sets_each_way_of_judging_beside_the_first() -> None:
+    judged = [Measured("by hand", 2.0, 4.0, 2**30), Measured("through", 3.0, 5.0, 2**29)]
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(report_judging(judged))
+    cells_of = [[cell.strip() for cell in line.split("│")[1:-1]] for line in captured.get().splitlines() if "│" in line]
+    assert ["through", "3.0", "1.5", "5.0", "1.2", "0.50"] in cells_of

@@ -30,6 +30,13 @@ YARDSTICKS = {
 }
 """What each yardstick of ``rollup.py`` is called in the report; the first is the floor, the last the peer."""
 
+JUDGED = {
+    "by_hand": "written by hand, what rolled up alone",
+    "bare": "the rules' queries, what rolled up and what is claimed",
+    "great_expectations": "the same through Great Expectations",
+}
+"""What each way of ``judging.py`` is called in the report; the first is what the others are compared with."""
+
 _NIGHT_STEPS = ("build figures", "reconcile", "build marts", "gate", "publish")
 _GIB = 2**30
 
@@ -80,20 +87,26 @@ def bench(
         list[Path] | None,
         typer.Option(help="A real edition, as this deployment's edition.yml has it; once for each, the oldest first."),
     ] = None,
+    judging: Annotated[
+        bool, typer.Option("--judging", help="Only judge a whole country's month, beside bare queries.")
+    ] = False,
     suspects: Annotated[bool, typer.Option("--suspects", help="Only plant errors and find them.")] = False,
 ) -> None:
     """Collect an inbox beside bare reads, and run a whole country's month beside bare roll-ups.
 
-    Then bring two editions of its registry, or those named, into a tree; then plant errors in trees and in a whole
-    country, and see whether they are found. Everything is written below data/bench and stays there until the next run.
+    Its rules are judged beside bare queries, too. Then bring two editions of its registry, or those named, into a tree;
+    then plant errors in trees and in a whole country, and see whether they are found. Everything is written below
+    data/bench and stays there until the next run.
     """
     console = Console()
-    everything = not (inbox or registry or edition or suspects)
+    everything = not (inbox or registry or edition or judging or suspects)
     if everything or inbox:
         with console.status("collecting an inbox"):
             console.print(report_inbox(_measure_inbox(rows, workbooks)))
     if everything:
         _bench_month(console, villages, all_periods)
+    if judging:
+        _bench_judging(console, villages)
     if everything or registry or edition:
         _bench_registry(console, villages, [path.resolve() for path in edition or ()])
     if everything or suspects:
@@ -146,8 +159,7 @@ def _bench_registry(console: Console, villages: int, editions: list[Path]) -> No
 
 def _bench_month(console: Console, villages: int, all_periods: bool) -> None:
     shape = Shape.of(villages, tuple(MONTHS) if all_periods else ("month",))
-    folder = ROOT / "data" / "bench"
-    settings = Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
+    settings = _bench_settings()
     with console.status("writing a country") as status:
         measure(settings, "generate", str(villages), ",".join(shape.period_types))
         yardsticks, totals = [], []
@@ -163,7 +175,58 @@ def _bench_month(console: Console, villages: int, all_periods: bool) -> None:
         third = _measure_night(
             settings, status, "third night, one village corrected", datetime(2024, 2, 12, 2, tzinfo=UTC)
         )
+        judged = [_measure_judging(settings, way) for way in JUDGED]
     console.print(report(shape, yardsticks, [first, second, third]))
+    console.print(report_judging(judged))
+
+
+def _bench_judging(console: Console, villages: int) -> None:
+    settings = _bench_settings()
+    with console.status("writing a country") as status:
+        measure(settings, "generate", str(villages), "month")
+        status.update("building its figures")
+        measure(settings, "build figures", datetime(2024, 2, 10, 2, tzinfo=UTC).isoformat())
+        status.update("judging them")
+        judged = [_measure_judging(settings, way) for way in JUDGED]
+    console.print(report_judging(judged))
+
+
+def _bench_settings() -> Settings:
+    folder = ROOT / "data" / "bench"
+    return Settings(domain=folder / "domain", rules=folder / "rules", data=folder / "data")
+
+
+def _measure_judging(settings: Settings, way: str) -> Measured:
+    whole, output = _run(settings, "judge", way)
+    said = json.loads(output.splitlines()[-1])
+    return replace(
+        whole,
+        name=f"{JUDGED[way]}: {said['count']:,} rows offend",
+        seconds=said["seconds"],
+        cpu_seconds=said["cpu_seconds"],
+    )
+
+
+def report_judging(judged: list[Measured]) -> Table:
+    """Return the table: each way of judging the same rules beside the first."""
+    table = Table(
+        title="200 rules over the month, one query a rule",
+        caption="Seconds are without interpreter and imports; the peak is that of the whole process.",
+        header_style="bold",
+    )
+    table.add_column("", no_wrap=True)
+    for column in ("seconds", "× by hand", "CPU seconds", "× by hand", "peak GiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in judged:
+        table.add_row(
+            one.name,
+            f"{one.seconds:.1f}",
+            f"{one.seconds / judged[0].seconds:.1f}",
+            f"{one.cpu_seconds:.1f}",
+            f"{one.cpu_seconds / judged[0].cpu_seconds:.1f}",
+            f"{one.peak_bytes / _GIB:.2f}",
+        )
+    return table
 
 
 @dataclass(frozen=True)

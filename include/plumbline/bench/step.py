@@ -98,6 +98,13 @@ def _reconcile(settings: Settings) -> None:
     reconcile(settings)
 
 
+def _judge(settings: Settings, way: str) -> None:
+    from plumbline.bench.judging import WAYS
+
+    count, took = WAYS[way](settings)
+    print(json.dumps({"count": count, "seconds": took.seconds, "cpu_seconds": took.cpu_seconds}))
+
+
 def _build_marts(settings: Settings) -> None:
     from plumbline.warehouse import build_marts
 
@@ -129,6 +136,7 @@ STEPS: dict[str, Callable[..., None]] = {
     "check the tree": _check_registry,
     "build figures": _build_figures,
     "reconcile": _reconcile,
+    "judge": _judge,
     "build marts": _build_marts,
     "gate": _gate,
     "publish": _publish,
