@@ -146,7 +146,7 @@ def _rows(tree: Tree, indicators: int) -> tuple[Ints, Ints, Floats]:
     return np.concatenate(row), np.concatenate(cell), np.concatenate(coefficient)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Error:
     """One slip that was planted: the cells it changed (two, where columns were swapped), and their true values."""
 
@@ -180,6 +180,22 @@ class Planted:
 
     def strictly_cheapest(self, error: Error) -> bool:
         """Say whether ``error`` is worth more than all else that explains what it did: step 2 of ``identifiable``."""
+        return self.place_alone(error) == 1
+
+    def place_alone(self, error: Error) -> float:
+        """Return the place of ``error``, the last of a tie, among all that explain what it did, were all others right.
+
+        No localiser that weighs slips alike can place it better, save by luck.
+        """
+        if error not in self._places_alone:
+            self._places_alone[error] = self._placed(error)
+        return self._places_alone[error]
+
+    @cached_property
+    def _places_alone(self) -> dict[Error, float]:
+        return {}
+
+    def _placed(self, error: Error) -> float:
         value = self.system.cells.value.copy()
         for other in self.errors:
             if other is not error:
@@ -187,8 +203,8 @@ class Planted:
                     value[cell] = truth
         violations = self._violations(value)
         readings = {cells: round(reading.bits) for cells, reading in self._alternatives(value, violations)}
-        own = readings.pop(frozenset(error.truth), None)
-        return own is not None and all(bits < own for bits in readings.values())
+        own = readings.get(frozenset(error.truth))
+        return math.inf if own is None else sum(bits >= own for bits in readings.values())
 
     @cached_property
     def _explained_by_fewer(self) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, pairwise, permutations
@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csc_matrix
 
 from plumbline.localise.milp import Programme, cheapest
-from plumbline.localise.slips import Hint, Reading, Written, swapped
+from plumbline.localise.slips import Hint, Reading, Written, spread, swapped
 from plumbline.localise.system import NOISE, Bools, Component, Floats, Ints, System
 
 SECONDS: Final = 10.0
@@ -38,6 +38,16 @@ _ALIKE: Final = 3
 _ROUNDS: Final = 20
 _FRACTION: Final = 1e-9
 """Part of a step that is none."""
+_ONE_MORE: Final = 10
+"""Bits that must speak for one slip more than the fewest: about one observation in a thousand is wrong."""
+_PLAINLY: Final = 5
+"""Bits that make a slip a plain one."""
+_FAR: Final = 3.0
+"""Spreads from its history from which on a cell is looked at for a slip of its own."""
+_GIVEN: Final = 100.0
+"""Trust in a cell that was put right already."""
+_PLAIN: Final = 6
+"""Cells that are tried for it."""
 _UNKNOWN_BITS: Final = -12.0
 """What a cell may be worth that explains no row alone."""
 
@@ -103,10 +113,16 @@ def suspects_of(component: Component, number: int, seconds: float = SECONDS) -> 
     return _Search(component, time.monotonic() + seconds).suspects(number)
 
 
+def _worth(edits: list[Edit]) -> float:
+    """Return what speaks for a repair in all, in bits."""
+    return sum(edit.bits - _ONE_MORE * edit.cost for edit in edits)
+
+
 class _Search:
     """The search for the repairs of one component."""
 
-    def __init__(self, component: Component, until: float) -> None:
+    def __init__(self, component: Component, until: float, given: Sequence[Edit] = ()) -> None:
+        """Begin with the edits ``given``: their cells are not changed again unless nothing else would do."""
         self.component, self.until = component, until
         cells = component.system.cells
         self.index = component.cells
@@ -118,6 +134,10 @@ class _Search:
         self.matrix: csc_matrix = component.matrix
         self.columns = np.repeat(np.arange(len(self.index)), np.diff(self.matrix.indptr))
         self.least, self.most = component.needs
+        for edit in given:
+            self.least, self.most = self._needs_after([edit])
+            for cell, would_be in edit.would_be.items():
+                self.value[cell], self.trust[cell] = would_be, _GIVEN
         # A cell that takes another value stands for that alone, and no longer for what was printed.
         above, under = cells.printed_high[self.index] - self.value, cells.printed_low[self.index] - self.value
         self._above = np.where(np.isfinite(above), above, 0)
@@ -142,6 +162,50 @@ class _Search:
 
     def _repair(self) -> tuple[list[list[Edit]], bool]:
         """Return the best repair, with each slip's alternatives, best first; and whether none can be cheaper."""
+        slots, proved = self._fewest()
+        best = [edits[0] for edits in slots]
+        given: list[Edit] = []
+        for known in self._plain_slips():
+            if time.monotonic() > self.until:
+                break
+            if known.would_be in (edit.would_be for edit in best):
+                continue
+            rest, _ = _Search(self.component, self.until, [*given, known])._fewest()
+            more = [*given, known, *(edits[0] for edits in rest)]
+            if _worth(more) > _worth(best) and not self._violated(*self._needs_after(more)).any():
+                best, given = more, [*given, known]
+        return (self._slots(best) if given else slots), proved
+
+    def _plain_slips(self) -> list[Edit]:
+        """Return the cells that are far from their history and for which a known slip accounts, the plainest first.
+
+        Where fewer cells could take up what several slips did together, these speak against it.
+        """
+        cells = self.component.system.cells
+        far = np.ones(len(self.index), bool)
+        known = np.zeros(len(self.index), bool)
+        for reference in (cells.previous[self.index], cells.last_year[self.index]):
+            with np.errstate(invalid="ignore"):
+                far &= ~(np.abs(self.value - reference) < _FAR * spread(reference, self.step))
+            known |= ~np.isnan(reference)
+        plain = []
+        for cell in np.flatnonzero(far & known):
+            written = self._as_written(int(cell))
+            reading = max(
+                (self._read(int(cell), float(truth)) for truth in self._known_truths(int(cell))),
+                key=lambda one: (round(one.bits), -written.from_history(one.would_be)),
+                default=None,
+            )
+            if reading is not None and reading.bits >= _PLAINLY:
+                plain.append(
+                    Edit({int(cell): reading.would_be}, float(self.trust[cell]), round(reading.bits), reading.hint)
+                )
+        return sorted(plain, key=lambda edit: -edit.bits)[:_PLAIN]
+
+    def _fewest(self) -> tuple[list[list[Edit]], bool]:
+        """Return the cheapest repair, with each slip's alternatives, best first; and whether none can be cheaper."""
+        if not self._violated(self.least, self.most).any() and not (self.value < self.floor - NOISE).any():
+            return [], True
         alone = self._edits(self.least, self.most)
         if alone and alone[0].cost <= 2 * self.trust.min() + NOISE:
             return [alone], True

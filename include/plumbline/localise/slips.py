@@ -17,6 +17,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
+from plumbline.localise.system import Floats
+
 _SHARE: Final = {
     "transposed": 0.15,
     "digit_dropped": 0.1,
@@ -89,9 +93,7 @@ class Written:
             yield self.value * factor
             yield self.value / factor
         yield -self.value
-        for reference in (self.previous, self.last_year):
-            if not math.isnan(reference):
-                yield reference
+        yield from self._references
         text = self._text(self.value)
         for digits in _transposed(text) | _dropped(text) | _doubled(text):
             if text in _transposed(digits) | _doubled(digits) | _dropped(digits):
@@ -100,16 +102,23 @@ class Written:
     @property
     def has_history(self) -> bool:
         """Whether it is known what was observed before."""
-        return not (math.isnan(self.previous) and math.isnan(self.last_year))
+        return bool(self._references)
 
     def history(self, would_be: float) -> float:
         """Return the bits that history has for ``would_be`` rather than for what was written."""
-        known = [reference for reference in (self.previous, self.last_year) if not math.isnan(reference)]
-        if not known:
-            return 0.0
-        likelier = sum(_density(would_be, reference, self.step) for reference in known)
-        written = sum(_density(self.value, reference, self.step) for reference in known)
-        return max(-_MOST_HISTORY, min(_MOST_HISTORY, math.log2(likelier / written)))
+        bits = sum(
+            math.log2(_density(would_be, reference, self.step) / _density(self.value, reference, self.step))
+            for reference in self._references
+        )
+        return max(-_MOST_HISTORY, min(_MOST_HISTORY, bits))
+
+    def from_history(self, would_be: float) -> float:
+        """Return how far ``would_be`` is from the nearest that was observed before; inf where nothing was."""
+        return min((abs(would_be - reference) for reference in self._references), default=math.inf)
+
+    @property
+    def _references(self) -> list[float]:
+        return [reference for reference in (self.previous, self.last_year) if not math.isnan(reference)]
 
     def _slips(self, truth: float) -> Iterator[tuple[Hint, float]]:
         """Yield each slip by which ``truth`` became the value, with its probability."""
@@ -158,6 +167,11 @@ def swapped(first: Written, second: Written) -> Reading:
     """Return how much speaks for two cells of a form having been exchanged; ``would_be`` is the first's."""
     bits = math.log2(_SHARE["swapped"]) + first.history(second.value) + second.history(first.value)
     return Reading(second.value, bits, Hint("swapped"))
+
+
+def spread(reference: Floats, step: Floats) -> Floats:
+    """Return how far figures commonly move from ``reference``, from one period to another."""
+    return np.sqrt(np.maximum(np.abs(reference), step) * step + (_DRIFT * reference) ** 2)
 
 
 def _density(value: float, reference: float, step: float) -> float:
