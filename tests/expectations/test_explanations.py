@@ -89,6 +89,20 @@ def test_amounts_settle_a_claim_as_it_was_printed(country: Country, amount: str,
     assert judge(country)["status"] == status
 
 
+def test_when_only_the_print_changes_what_was_said_stands_and_is_held_against_the_new_print(country: Country) -> None:
+    # 1200+ became 1200: all of 142 is to be explained now, no longer 43 at least.
+    country.rules(every=CLAIM)
+    claim = {"org_unit_code": "d", "period": "2024-01", "received": 1342, "received_claimed": 1200}
+    printed = {"org_unit_code": "d", "indicator": "received", "period": "2024-01", "low": 1200}
+    country.figures("cases", [claim], [{**printed, "printed": "1200+", "high": 1299}])
+    say(country, judge(country), amount="-43")
+    assert judge(country)["status"] == "explained"
+    country.query("update main.int_printed set printed = '1200', high = 1200")
+    finding = judge(country)
+    assert (finding["status"], finding["explained"], finding["reopened"]) == ("open", -43, None)
+    assert standings(country) == [("explanation", "stands")]
+
+
 def test_a_difference_is_accepted_until_the_day_it_ends(country: Country) -> None:
     say(country, find(country), "accepted", until="2024-03-01")
     finding = judge(country)
