@@ -90,6 +90,7 @@ def _submission(delivery: dict[str, Any], data_set: str, row_number: int, row: R
         "period": str(period),
         "scope": row.get("scope") or "own",
         "action": row.get("action") or "report",
+        "explanation": row.get("explanation"),
         "received_at": received_at,
         "landed_at": delivery["landed_at"],
         "known_from": _moment(row.get("known_from")) or received_at,

@@ -1,5 +1,6 @@
 """Explanations and accepted differences: whether what people said about findings still stands.
 
+A form may give one beside its row; it becomes a record when the night first finds what it explains.
 Both are records (``plumbline.records``), bound to the rule's version and the two figures that they were given
 for. An explanation settles an amount of a finding's difference; several add up, and a negative one takes back.
 An accepted difference settles all of it until a day; of several the last one counts. When a figure or the rule
@@ -43,6 +44,9 @@ _COLUMNS = {
 EXPLANATION_COLUMNS = ", ".join(f"{name} {type_}" for name, type_ in (*_COLUMNS.items(), ("standing", "varchar")))
 """Of judged.explanation, as SQL."""
 
+_BOUND_TO = ("finding_id", "rule_id", "rule_version", "data_set", "period", "left_value", "right_value")
+"""What an explanation says of its finding."""
+
 
 def inputs(settings: Settings, known_at: datetime, today: date) -> dict[tuple[str, str], str]:
     """Return what tells the explanations of each data set and period from another night's, where there are any.
@@ -66,6 +70,7 @@ def apply(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     finding is ``explained`` when the amounts lie within what would settle it as its figures were printed.
     """
     ((known_at, today),) = con.execute("select known_at, today from build.parameter").fetchall()
+    _record_what_forms_say(con, settings, known_at)
     rows = [
         {
             **{name: record.content.get(name) for name in _COLUMNS},
@@ -141,6 +146,41 @@ def apply(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         where finding.finding_id = said.finding_id
         """
     )
+
+
+def _record_what_forms_say(con: duckdb.DuckDBPyConnection, settings: Settings, known_at: datetime) -> None:
+    """Record what accepted rows of forms say about findings that are about them alone, once for each row and finding.
+
+    Such are findings on the row's own account or, in a claim, on what is claimed, and on the total of a unit that has
+    none below it. The whole difference is explained; who said so is the reporter.
+    """
+    said = {
+        (record.content.get("submission_id"), record.content["finding_id"])
+        for record in records.read(settings, EXPLANATION, known_at)
+    }
+    for submission_id, reporter, known_from, reason, *finding in con.execute(
+        f"""
+        select submission_id, reporter, known_from, trim(submission.explanation), {", ".join(_BOUND_TO)}, difference
+        from main.stg_submission as submission
+        semi join (from main.int_submission where status = 'accepted') as accepted using (submission_id)
+        inner join judged.finding as finding using (org_unit_code, period, data_set)
+        where trim(submission.explanation) <> '' and finding.difference <> 0
+            and case finding.account
+                when 'claimed' then scope = 'total'
+                when 'own' then scope = 'own'
+                else scope = 'own' and not exists (
+                    from main.int_tree as tree
+                    where tree.period = finding.period and tree.parent_code = finding.org_unit_code
+                )
+            end
+        order by known_from, submission_id, finding_id
+        """
+    ).fetchall():
+        *bound, difference = (value if value is None else str(value) for value in finding)
+        content = dict(zip(_BOUND_TO, bound, strict=True))
+        if (submission_id, content["finding_id"]) not in said:
+            spoken = {"amount": difference, "reason": reason, "submission_id": submission_id}
+            records.append(settings, EXPLANATION, content | spoken, by=reporter, at=known_from)
 
 
 def _known(settings: Settings, known_at: datetime) -> list[tuple[str, Record]]:

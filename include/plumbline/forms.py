@@ -146,7 +146,8 @@ def contract(settings: Settings, data_set: str, period: str, office: str | None 
         "action": {
             "column": texts["form.action"], "nil": texts["form.nil"], "withdrawal": texts["form.withdrawal"],
         },
-        "ignore": [texts[f"form.{key}"] for key in ("unit_name", "check", "explanation")],
+        "explanation": {"column": texts["form.explanation"]},
+        "ignore": [texts[f"form.{key}"] for key in ("unit_name", "check")],
         "data_sets": {
             data_set: {
                 "sheet": sheet_name(found),

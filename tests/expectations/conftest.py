@@ -220,7 +220,12 @@ def country(tmp_path: Path) -> Country:
             "(select date '2023-01-01' as valid_from, null::date as valid_to)"
         )
         # Without a tree nobody is looked for who may be wrong.
-        con.execute("create table main.int_tree (period varchar)")
+        con.execute("create table main.int_tree (period varchar, org_unit_code varchar, parent_code varchar)")
+        con.execute(
+            "create table main.stg_submission (submission_id varchar, reporter varchar, data_set varchar, "
+            "org_unit_code varchar, period varchar, scope varchar, known_from timestamptz, explanation varchar)"
+        )
+        con.execute("create view main.int_submission as select submission_id, 'accepted' as status from stg_submission")
         con.execute(
             "create table main.int_printed (data_set varchar, org_unit_code varchar, indicator varchar, "
             "period varchar, scope varchar, printed varchar, low double, high double)"

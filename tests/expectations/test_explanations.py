@@ -158,3 +158,40 @@ def test_a_rule_that_compared_nothing_can_be_explained(country: Country) -> None
     country.figures("cases", [{"org_unit_code": "a", "period": "2024-01", "received": 5}])
     say(country, judge(country), amount="-1")
     assert judge(country)["status"] == "explained"
+
+
+def test_what_a_form_says_beside_its_row_explains_the_findings_on_the_row(country: Country) -> None:
+    find(country)
+    country.query(
+        "insert into stg_submission values "
+        "('s1', 'a', 'cases', 'a', '2024-01', 'own', timestamptz '2024-02-02 08:00:00+00', ' two of December ')"
+    )
+    finding = judge(country)
+    assert [finding[key] for key in ("status", "explained", "explanation")] == ["explained", 2, "two of December"]
+    judge(country)
+    (record,) = records.read(country.settings, "explanation", ON_THE_1ST.replace(day=3))
+    assert (record.recorded_by, record.recorded_at) == ("a", datetime(2024, 2, 2, 8, tzinfo=UTC))
+    assert record.content["finding_id"] == finding["finding_id"]
+
+
+def test_what_a_form_said_stands_no_longer_when_a_figure_changes(country: Country) -> None:
+    find(country)
+    country.query(
+        "insert into stg_submission values "
+        "('s1', 'a', 'cases', 'a', '2024-01', 'own', timestamptz '2024-02-02 08:00:00+00', 'two of December')"
+    )
+    judge(country)
+    country.query("update fct_cases set closed = 8")
+    finding = judge(country)
+    assert (finding["status"], finding["reopened"]) == ("open", "figures_changed")
+
+
+def test_a_form_says_nothing_about_totals_of_others(country: Country) -> None:
+    find(country)
+    country.query("insert into int_tree values ('2024-01', 'below', 'a')")
+    country.query(
+        "insert into stg_submission values "
+        "('s1', 'a', 'cases', 'a', '2024-01', 'own', timestamptz '2024-02-02 08:00:00+00', 'not mine'), "
+        "('s2', 'a', 'cases', 'a', '2024-01', 'total', timestamptz '2024-02-02 08:00:00+00', 'a claim')"
+    )
+    assert judge(country)["status"] == "open"

@@ -97,10 +97,10 @@ def test_what_is_filled_in_lands(place: Place) -> None:
         ("V12", Decimal(0), Decimal(0), Decimal(3), None),
         ("V13", Decimal(0), Decimal(0), None, Decimal(0)),
     ]
-    assert place.landed("submissions", "org_unit_code, action") == [
-        ("V11", "report"),
-        ("V12", "report"),
-        ("V13", "nil"),
+    assert place.landed("submissions", "org_unit_code, action, explanation") == [
+        ("V11", "report", "见附件"),
+        ("V12", "report", None),
+        ("V13", "nil", None),
     ]
 
 

@@ -4,7 +4,8 @@ with landed as (
     {{ landed('submissions', {
         'submission_id': 'varchar', 'delivery_id': 'varchar', 'source': 'varchar', 'data_set': 'varchar',
         'reporter': 'varchar', 'reporter_kind': 'varchar', 'org_unit_code': 'varchar', 'period': 'varchar',
-        'scope': 'varchar', 'action': 'varchar', 'received_at': 'timestamptz', 'landed_at': 'timestamptz',
+        'scope': 'varchar', 'action': 'varchar', 'explanation': 'varchar',
+        'received_at': 'timestamptz', 'landed_at': 'timestamptz',
         'known_from': 'timestamptz', 'returned': 'boolean', 'is_primary': 'boolean', 'file_name': 'varchar', 'content_sha256': 'varchar',
         'sheet': 'varchar', 'row_number': 'integer', 'batch': 'varchar'
     }) }}

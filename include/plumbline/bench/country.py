@@ -234,6 +234,7 @@ def _land_batch(con: duckdb.DuckDBPyConnection, settings: Settings, batch: int) 
             '{PERIOD}' as period,
             'own' as scope,
             'report' as action,
+            null::varchar as explanation,
             timestamptz '2024-02-01 00:00+00' + to_minutes((hash(parent_code) % 8000)::bigint) as received_at,
             $landed_at::timestamptz as landed_at,
             received_at as known_from,
@@ -254,7 +255,7 @@ def _land_batch(con: duckdb.DuckDBPyConnection, settings: Settings, batch: int) 
         f"""
         insert into submission
         select left(sha256('total' || district), 16), district, 'districts', '{DATA_SET}', district, 'district',
-            district, '{PERIOD}', 'total', 'report', timestamptz '2024-02-07 00:00+00', $landed_at::timestamptz,
+            district, '{PERIOD}', 'total', 'report', null, timestamptz '2024-02-07 00:00+00', $landed_at::timestamptz,
             timestamptz '2024-02-07 00:00+00', false, true, '{PERIOD}/' || district || '.csv', sha256(district), null, 2
         from (select distinct left(org_unit_code, 6) || '000000' as district from cells)
         """,

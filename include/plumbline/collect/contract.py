@@ -221,6 +221,8 @@ class Source(Strict):
     sender: Sender | None = None
     """When not given, the source may submit for every unit in scope."""
     action: Action | None = None
+    explanation: Column | None = None
+    """Where a row says why its figures are as they are: it explains the findings that are about the row alone."""
     envelope: Envelope | None = None
     ignore: tuple[str, ...] = ()
     """Headers of columns, or labels of a form, that are there for people."""
@@ -256,6 +258,8 @@ class Source(Strict):
             raise ValueError("layout row_per_indicator has the keys 'indicator' and 'value'")
         if self.long and self.action:
             raise ValueError("a row per indicator has no action: its rows are cells")
+        if self.explanation and self.layout != "row_per_unit":
+            raise ValueError("the key 'explanation' belongs to layout row_per_unit")
         if self.layout == "sheet_per_unit" and not self.unit.in_sheet:
             raise ValueError("layout sheet_per_unit: the unit is in the sheet: give unit one of sheet, cell, label")
         if self.is_form:
@@ -325,6 +329,7 @@ class Source(Strict):
             "_office": self.reporter.column if isinstance(self.reporter, Place) else None,
             "_action": self.action.column if self.action else None,
             "_received": self.envelope.column if self.envelope else None,
+            "_explanation": self.explanation.column if self.explanation else None,
             "_indicator": self.indicator.column if self.indicator else None,
             "_value": self.value.column if self.value else None,
         }

@@ -69,6 +69,7 @@ SCHEMAS = {
             "period": pa.string(),
             "scope": pa.string(),
             "action": pa.string(),
+            "explanation": pa.string(),
             "received_at": TIME,
             "landed_at": TIME,
             "known_from": TIME,

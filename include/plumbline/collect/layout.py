@@ -7,7 +7,8 @@ at once. Columns that every such table has begin with an underscore, which no in
     _delivery    number of the delivery in its batch
     _sheet       null where a file is one table
     _row_number  in the sheet or file, from 1
-    _unit, _parent, _period, _office, _action, _received    as written; null = not written or not asked for
+    _unit, _parent, _period, _office, _action, _received, _explanation
+                 as written; null = not written or not asked for
     _content     the hash of the rows that make a submission, where that is not its file's
     _rows        with a row per indicator: which row each cell has
 
@@ -31,7 +32,7 @@ from plumbline.collect.delivery import Column, Delivery, Problem, RawTable
 from plumbline.collect.formats import letter, texts
 from plumbline.collect.limits import Limits
 
-ROLES = ("_unit", "_parent", "_period", "_office", "_action", "_received")
+ROLES = ("_unit", "_parent", "_period", "_office", "_action", "_received", "_explanation")
 LONG = ""
 """The key of the pieces that have a row per indicator, which may be of any data set."""
 

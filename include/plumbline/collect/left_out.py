@@ -44,7 +44,8 @@ def withdrawals(desk: Desk, submissions: pa.Table, wrong: set[int]) -> pa.Table:
         select
             left(md5(concat_ws('|', spoken_for.delivery_id, standing.submission_id)), 16) as submission_id,
             spoken_for.delivery_id, standing.source, standing.data_set, standing.reporter, standing.reporter_kind,
-            standing.org_unit_code, standing.period, standing.scope, 'withdrawal' as action, spoken_for.received_at,
+            standing.org_unit_code, standing.period, standing.scope, 'withdrawal' as action, null as explanation,
+            spoken_for.received_at,
             spoken_for.landed_at,
             case when spoken_for.received_at < spoken_for.last_release then spoken_for.landed_at
                 else spoken_for.received_at end as known_from,

@@ -36,6 +36,7 @@ def place_rows(desk: Desk, item: Carried, rows: pa.Table) -> pa.Table:
         _unit, _written                the unit's code, and the unit as written
         _kind, _reporter               the reporter
         _does                          report, nil or withdrawal
+        _explanation                   why the figures are as they are, as written
         _owes_<group>                  whether the reporter owes the indicators of the group
         _problem                       the code of why the row is returned, or null
         _places                        what a problem needs to name: other rows, or units
@@ -252,7 +253,7 @@ def _placed_sql(desk: Desk, data_set: DataSet) -> str:
         )
         select
             _row, _delivery, _sheet, _row_number, _content, _of, _period, _starts_on, _ends_on, _unit, _written,
-            _office, _received, _sender, _kind, _reporter, _does, _received_at{groups},
+            _office, _received, _sender, _kind, _reporter, _does, _explanation, _received_at{groups},
             case {_problem_sql(desk, data_set)} end as _problem,
             _places,
             coalesce(_of is not null and _unit_is_there and _kind is not null, false) as _made_out,

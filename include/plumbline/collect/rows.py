@@ -378,6 +378,7 @@ class RowsCheck:
                 "period": placed["_of"],
                 "scope": pa.repeat(source.scope, size),
                 "action": placed["_does"],
+                "explanation": placed["_explanation"],
                 "received_at": received_at,
                 "landed_at": landed_at,
                 "known_from": pc.if_else(late, landed_at, received_at),
