@@ -44,6 +44,8 @@ _PLAINLY: Final = 5
 """Bits that make a slip a plain one."""
 _FAR: Final = 3.0
 """Spreads from its history from which on a cell is looked at for a slip of its own."""
+_SECONDS_ANEW: Final = 1.0
+"""What solving the rest may take once a plain slip is put right: it only betters an answer that is there."""
 _GIVEN: Final = 100.0
 """Trust in a cell that was put right already."""
 _PLAIN: Final = 6
@@ -170,7 +172,8 @@ class _Search:
                 break
             if known.would_be in (edit.would_be for edit in best):
                 continue
-            rest, _ = _Search(self.component, self.until, [*given, known])._fewest()
+            until = min(self.until, time.monotonic() + _SECONDS_ANEW)
+            rest, _ = _Search(self.component, until, [*given, known])._fewest()
             more = [*given, known, *(edits[0] for edits in rest)]
             if _worth(more) > _worth(best) and not self._violated(*self._needs_after(more)).any():
                 best, given = more, [*given, known]
