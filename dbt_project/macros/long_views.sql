@@ -67,7 +67,8 @@ select
     {{ due }} as due,
     {{ received }} as received,
     {{ standing(due, received) }} as status
-    {%- endif %}
+    {%- endif %},
+    {{ "'draft'" if meta.signed_off and basis == 'as_reported' else 'null' }}::varchar as sign_off
 from {{ wide }}
 {%- if stands_alone %}
 where stands_alone

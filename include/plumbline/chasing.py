@@ -1,7 +1,8 @@
-"""Chasing: what is overdue in the current release, and a reminder for each unit that collects it.
+"""Chasing: what is overdue or was returned in the current release, and a reminder for each unit that collects it.
 
 A unit is chased by the unit above it, an office by the unit that it is of; a unit at the top of what is in scope
-has only itself. How late something is counts to the day that the release knew, by the domain's clock.
+has only itself. What was returned in signing off is owed again from that day on. How late something is counts to the
+day that the release knew, by the domain's clock.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from plumbline.settings import Settings
 
 @dataclass(frozen=True)
 class Overdue:
-    """A submission that was due and has not come."""
+    """A submission that was due and has not come, or that was returned and has not come again."""
 
     collected_by: str
     """The code of the unit that chases it."""
@@ -31,7 +32,10 @@ class Overdue:
     data_set: str
     period: str
     due_on: date
+    """The last day on time; of what was returned, the day on which it was."""
     days_overdue: int
+    returned: str | None = None
+    """Why it was returned; None where it has not come at all."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,17 @@ class Reminder:
 
 
 _OVERDUE = """
-    with recursive owed as (
-        select due.*, period.ends_on, (release.known_at at time zone $zone)::date - due_on as days_overdue
-        from fct_due as due join dim_period as period using (period) cross join release
-        where standing = 'overdue' and ($data_set is null or due.data_set = $data_set)
+    with recursive awaited as (
+        select reporter, reporter_kind, org_unit_code, data_set, period, due_on, null::varchar as returned
+        from fct_due where standing = 'overdue'
+        union all
+        select
+            reporter, reporter_kind, org_unit_code, data_set, period, (returned_at at time zone $zone)::date, reason
+        from fct_returned
+    ), owed as (
+        select awaited.*, period.ends_on, (release.known_at at time zone $zone)::date - due_on as days_overdue
+        from awaited join dim_period as period using (period) cross join release
+        where $data_set is null or data_set = $data_set
     ), unit as (
         select owed.ends_on, dim_org_unit.*
         from (select distinct ends_on from owed) as owed
@@ -61,7 +72,7 @@ _OVERDUE = """
     select
         coalesce(above.org_unit_code, unit.org_unit_code) as collected_by,
         coalesce(above.org_unit_name, unit.org_unit_name) as collected_by_name,
-        reporter, reporter_kind, org_unit_code, unit.org_unit_name, data_set, period, due_on, days_overdue
+        reporter, reporter_kind, org_unit_code, unit.org_unit_name, data_set, period, due_on, days_overdue, returned
     from owed
     join unit using (org_unit_code, ends_on)
     left join unit as above
@@ -73,7 +84,7 @@ _OVERDUE = """
 
 
 def overdue(settings: Settings, unit: str | None = None, data_set: str | None = None) -> list[Overdue]:
-    """Return what is overdue in the current release, by who collects it and then by when it was due.
+    """Return what is overdue or was returned in the current release, by who collects it and then by when it was due.
 
     With ``unit`` only what that unit and those below it owe, with ``data_set`` only that form. Raises StopTheRun
     when nothing is released yet.
@@ -102,8 +113,12 @@ def reminders(settings: Settings) -> list[Reminder]:
 def _reminder(domain: Domain, messages: Messages, items: list[Overdue]) -> Reminder:
     first = items[0]
     about = {"unit": f"{first.collected_by_name} ({first.collected_by})", "count": str(len(items))}
-    subjects = messages.word("reminder.subject", about)
-    lines = [messages.word("reminder.line", *_values(domain, item)) for item in items]
+    subject = "reminder.subject_returned" if any(item.returned for item in items) else "reminder.subject"
+    subjects = messages.word(subject, about)
+    lines = [
+        messages.word("reminder.returned" if item.returned else "reminder.line", *_values(domain, item))
+        for item in items
+    ]
     in_each_language = [[subject, *said] for subject, *said in zip(subjects, *lines, strict=True)]
     text = "\n\n".join("\n".join(said) for said in dict.fromkeys(map(tuple, in_each_language)))
     return Reminder(first.collected_by, " / ".join(dict.fromkeys(subjects)), text + "\n")
@@ -119,6 +134,7 @@ def _values(domain: Domain, item: Overdue) -> tuple[dict[str, str], dict[str, st
         "period": item.period,
         "due_on": str(item.due_on),
         "days": str(item.days_overdue),
+        "reason": item.returned or "",
     }
     english = {"data_set": data_set.name_en, "reporter": f"{unit} {kind.name_en}" if kind.office else unit}
     return values, english

@@ -230,6 +230,7 @@ def _figures(domain: Domain, data_set: DataSet) -> dict[str, Any]:
                 "release": "view",
                 "parquet": "by_period",
                 "data_set": data_set.data_set,
+                **({"signed_off": True} if data_set.sign_off else {}),
                 "groups": list(data_set.groups),
                 "indicators": [_meta(domain, data_set, name) for name in data_set.indicators],
             }

@@ -94,11 +94,14 @@ class OpenPeriods(Strict):
     types: tuple[PeriodType, ...] = ("month", "quarter", "half", "year")
 
 
-class KeptReleases(Strict):
-    """Which releases are kept; the last one of each month is for ever."""
+class Releases(Strict):
+    """Which releases are kept, the last one of each month for ever; and which wait for a person."""
 
     keep_days: int = Field(default=60, ge=0)
     """How many days before the newest release all are kept."""
+    wait_above: float | None = Field(default=None, ge=0, lt=1)
+    """A release in which more than this share of the current one's figures are others waits to be approved; none
+    does when not given."""
 
 
 class Counted(Strict):
@@ -171,6 +174,9 @@ class DataSet(Strict):
     returned. Not given: it is accepted at any time."""
     revisions: Literal["always", "never"] | Annotated[int, Field(ge=0)] = "always"
     """When what was accepted may be corrected or withdrawn: always, never, or until this many days after it was due."""
+    sign_off: tuple[str, ...] = ()
+    """The levels whose units accept or return what was reported at and below them, from the lowest up; what the last
+    one accepts is final. None: nobody signs off."""
     indicators: dict[str, Indicator]
 
     @field_validator("indicators")
@@ -277,7 +283,7 @@ class DomainFile(Strict):
     restated_on: date | None = None
     """Figures of earlier trees are restated on the tree of this day; of the day of the build when not given."""
     periods: OpenPeriods
-    releases: KeptReleases = Field(default_factory=KeptReleases)
+    releases: Releases = Field(default_factory=Releases)
     units_of_measure: dict[str, UnitOfMeasure]
     reporter_kinds: dict[str, ReporterKind]
 
@@ -369,12 +375,16 @@ def _check_references(path: Path, data_set: DataSet, file: DomainFile) -> None:
         for group, owed in data_set.groups.items()
         if owed.frequency not in file.periods.types
     ]
-    levels = {level.level for level in file.levels}
+    levels = [level.level for level in file.levels]
     wrong += [
         f"  indicators.{name}.counts.level: there is no level {indicator.counts.level!r}"
         for name, indicator in data_set.indicators.items()
         if indicator.counts and indicator.counts.level not in levels
     ]
+    wrong += [f"  sign_off: there is no level {level!r}" for level in data_set.sign_off if level not in levels]
+    from_the_lowest_up = tuple(level for level in reversed(levels) if level in data_set.sign_off)
+    if not wrong and data_set.sign_off != from_the_lowest_up:
+        wrong.append(f"  sign_off: name each level once, from the lowest up: [{', '.join(from_the_lowest_up)}]")
     for name, indicator in data_set.indicators.items():
         whole = indicator.part_of
         if (

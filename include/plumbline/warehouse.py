@@ -4,6 +4,7 @@ The unit of work is (data set, period). Each has a hash of its inputs: the submi
 ``known_at``, what is due by then, the tree, the data set's definition, its rules, what was said
 about its findings and the models' code.
 A period's inputs include those of every period inside it. A night builds the units whose hash changed.
+What was signed off is a unit of work of its own: it changes no figure, so none is built again for it.
 The working database is private and can always be rebuilt from landing, so a crash in the middle of a
 build costs only the work: the hash is recorded last.
 """
@@ -27,7 +28,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from plumbline import __version__, explanations
+from plumbline import __version__, explanations, signed_off
 from plumbline.data_set_models import column_type, model_files
 from plumbline.dbt import CODE, DBT_PROJECT, run_dbt
 from plumbline.deployment import as_known
@@ -39,6 +40,8 @@ from plumbline.settings import ROOT, Settings
 
 RECEIPTS = ("", "")
 """The unit of work of receipts: a delivery that nobody could read belongs to no data set and no period."""
+_SIGN_OFF = "sign_off/"
+"""What stands before the data set in a unit of work that is its sign-off; macros/sign_off.sql reads it."""
 STAGES = ("figures", "judged", "marts", "released")
 """How far the work list has come, in order."""
 
@@ -116,13 +119,14 @@ def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
         _open_or_start_anew(settings)
         with connect(settings) as con:
             _load_domain(con, settings, domain, known_at)
+            signed_off.load(con, settings, domain, known_at)
             changed_on = _changed_since(con)
             hashes = _input_hashes(con, settings, domain, changed_on)
             if _built(con).keys() - hashes.keys():
                 _forget_everything(con)
             work = _stale(con, hashes)
             _write_work(con, settings, domain, work)
-            _write_restatement(con, {period for _, period in work} & changed_on.keys())
+            _write_restatement(con, {period for name, period in work if name in domain.data_sets} & changed_on.keys())
         if work:
             run_dbt(settings, ["build", "--exclude", "tag:judged", "--exclude-resource-type", "unit_test"])
     return BuildResult(built=len(work), all=len(hashes), known_at=known_at)
@@ -359,6 +363,7 @@ def _input_hashes(
     ).fetchall()
     submissions = _known_submissions(con, settings)
     explained = explanations.inputs(settings, known_at, today)
+    decided = signed_off.inputs(settings, known_at)
     rules = load_rules(settings, domain)
     hashes: dict[tuple[str, str], str] = {RECEIPTS: _known_deliveries(con, settings)}
     periods = domain.periods(today)
@@ -372,12 +377,17 @@ def _input_hashes(
             restated = str(changed_on.get(str(period)))
             said = explained.get((name, str(period)))
             hashes[name, str(period)] = _digest(shared, json.dumps([known, due, restated, said]))
+            if data_set.sign_off:
+                decisions = [decided.get((name, str(part))) for part in inside]
+                hashes[f"{_SIGN_OFF}{name}", str(period)] = _digest(
+                    hashes[name, str(period)], json.dumps([data_set.sign_off, decisions])
+                )
     return hashes
 
 
 def _definition(domain: Domain, data_set: str) -> str:
     types = [column_type(domain, indicator) for indicator in domain.data_sets[data_set].indicators.values()]
-    return _digest(domain.data_sets[data_set].model_dump_json(), *types)
+    return _digest(domain.data_sets[data_set].model_dump_json(exclude={"sign_off"}), *types)
 
 
 def _known_submissions(con: duckdb.DuckDBPyConnection, settings: Settings) -> dict[tuple[str, str], str]:

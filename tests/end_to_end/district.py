@@ -50,6 +50,7 @@ DATA_SETS = {
         name: 调解
         name_en: Mediation
         reporters: [village]
+        sign_off: [township, district]
         indicators:
           opened: {name: 受理, name_en: Cases opened, unit: 件, kind: flow, definition: Cases taken on.}
           closed: {name: 办结, name_en: Cases closed, unit: 件, kind: flow, definition: Cases that ended.}

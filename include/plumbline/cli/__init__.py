@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from plumbline.cli import audit, data_set, explain, form, night, read, registry, release, rules, source, trace
+from plumbline.cli import audit, data_set, explain, form, night, read, registry, release, rules, sign_off, source, trace
 from plumbline.errors import PlumblineError, TryAgain
 
 _TRY_AGAIN = 75
@@ -32,6 +32,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(data_set.app, name="data-set")
 app.add_typer(registry.app, name="registry")
 app.add_typer(release.app, name="release")
+app.add_typer(sign_off.app, name="sign-off")
 app.add_typer(trace.app)
 
 

@@ -72,7 +72,7 @@ def due(
     data_set: Annotated[str | None, typer.Option(help="Only this form.")] = None,
     limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
 ) -> None:
-    """List what is overdue in the current release: who owes it, when it was due, and who collects it."""
+    """List what is overdue or was returned in the current release: who owes it, since when, and who collects it."""
     import duckdb
     import pyarrow as pa
 
@@ -83,5 +83,5 @@ def due(
         print("Nothing is overdue.")
         return
     rows = duckdb.from_arrow(pa.Table.from_pylist([dataclasses.asdict(item) for item in found]))
-    columns = "reporter, org_unit_name, data_set, period, due_on, days_overdue, collected_by"
+    columns = "reporter, org_unit_name, data_set, period, due_on, days_overdue, collected_by, returned"
     table(rows.select(columns), limit, "Nothing is overdue.")

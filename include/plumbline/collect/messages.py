@@ -163,7 +163,9 @@ ENGLISH = {
     "suspect.none_found": "Nobody could be suspected, because the search failed: {why}",
     # a reminder
     "reminder.subject": "{unit}: {count} submissions are overdue.",
+    "reminder.subject_returned": "{unit}: {count} submissions are overdue or were returned.",
     "reminder.line": "- {reporter}: {data_set} for {period}, due on {due_on}, {days} days overdue",
+    "reminder.returned": "- {reporter}: {data_set} for {period}, returned on {due_on}: {reason}",
     # a form to fill in: its headers and words
     "form.period": "period",
     "form.unit_code": "unit code",
