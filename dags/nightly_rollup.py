@@ -1,6 +1,6 @@
 """### What for
 Build the figures from everything that has landed, judge them by the rules, and release them to analysts:
-figures → reconcile → marts → gate → release → summary → remind.
+figures → reconcile → marts → gate → release → approval → summary → remind.
 
 ### When
 Every night at 02:00 by the domain's clock, and whenever a source has landed something new. A run sees what
@@ -20,6 +20,9 @@ The last good release stays current, so there is no hurry. The log of the failed
   `data/warehouse.duckdb` and clear *figures*: it is rebuilt from landing. If the gate still fails, it is
   a defect in the code.
 - *release*: usually a full disk. Free some and clear the task.
+- *approval*: not a failure while it waits: more figures would change than `releases.wait_above` lets pass. Look at the
+  release that its text names and answer here (Required Actions) or with `plumbline release approve`. Unanswered for
+  20 hours it fails; the next night asks again.
 - *remind*: the release is out; only the reminders of what is overdue did not reach those who collect it.
 - *A message that the night has not ended*: it is still running or waiting 4 hours after it was queued. Its log says
   at what; the last good release stays current meanwhile.
@@ -29,8 +32,9 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, chain, dag, get_current_context, task
+from airflow.sdk import AssetOrTimeSchedule, Param, chain, dag, get_current_context, task
 
+from plumbline.airflow.approval import ReleaseApproval
 from plumbline.airflow.environment import WAREHOUSE_POOL
 from plumbline.airflow.notify import deadline
 from plumbline.airflow.tasks import DEFAULTS, LANDINGS, daily, known_at
@@ -44,6 +48,7 @@ from plumbline.settings import Settings
     default_args={**DEFAULTS, "pool": WAREHOUSE_POOL},
     tags=["rollup"],
     deadline=deadline("nightly_rollup", hours=4),
+    params={"wait": Param(True, type="boolean", description="Wait for a person where a release has to be approved.")},
     doc_md=__doc__,
 )
 def nightly_rollup() -> None:
@@ -100,7 +105,9 @@ def nightly_rollup() -> None:
 
         return remind(Settings.from_environment(), get_current_context())
 
-    chain(figures(), reconcile(), marts(), gate(), release(), summary(), remind())
+    made = release()
+    approval = ReleaseApproval(task_id="approval", release=made, doc_md="A person's word, where too much changes.")
+    chain(figures(), reconcile(), marts(), gate(), made, approval, summary(), remind())
 
 
 nightly_rollup()

@@ -51,6 +51,14 @@ below as (
     from signing
     left join submission using (data_set, period, org_unit_code)
     group by all
+),
+
+acceptance as (
+    select *
+    from {{ source('domain', 'acceptance') }}
+    qualify row_number() over (
+        partition by data_set, org_unit_code, period order by recorded_at desc, record_id desc
+    ) = 1
 )
 
 select
@@ -71,10 +79,4 @@ select
     acceptance.recorded_at as accepted_at,
     acceptance.reason
 from below
-left join (
-    select *
-    from {{ source('domain', 'acceptance') }}
-    qualify row_number() over (
-        partition by data_set, org_unit_code, period order by recorded_at desc, record_id desc
-    ) = 1
-) as acceptance using (data_set, org_unit_code, period)
+left join acceptance using (data_set, org_unit_code, period)

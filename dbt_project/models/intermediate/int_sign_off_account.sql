@@ -43,7 +43,7 @@ returned as (
         submission.period,
         submission.org_unit_code
     from {{ ref('int_submission') }} as submission
-    inner join {{ source('domain', 'returned') }} as returned using (submission_id)
+    inner join {{ source('domain', 'returned') }} using (submission_id)
     where submission.scope = 'own' and submission.status = 'accepted'
 )
 

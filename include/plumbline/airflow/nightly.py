@@ -87,7 +87,8 @@ def _night(settings: Settings, terminal: Console) -> list[str]:
     progress = _Progress(terminal)
     with progress.shown():
         for dag_id in [*sorted(dags.keys() - {ROLLUP}), ROLLUP]:
-            run = dags[dag_id].test()
+            # Nobody can answer here: a release that has to be approved ends the night.
+            run = dags[dag_id].test(run_conf={"wait": False} if dag_id == ROLLUP else None)
             if run.state != "success" and not progress.failures:
                 progress.failures.append(f"{dag_id} ended as {run.state}")
     if not any(failure.startswith(ROLLUP) for failure in progress.failures):

@@ -60,12 +60,17 @@ def reconcile() -> None:
 
 @app.command()
 def publish() -> None:
-    """Publish the warehouse to analysts, unless it contradicts itself."""
+    """Publish the warehouse to analysts, unless it contradicts itself or has to be approved first."""
     from plumbline import release
+    from plumbline.errors import StopTheRun
+    from plumbline.release.waiting import waiting
 
     settings = Settings.from_environment()
     release.gate(settings)
     print(release.publish(settings))
+    waits = waiting(settings)
+    if waits:
+        raise StopTheRun(waits.message)
 
 
 @app.command()

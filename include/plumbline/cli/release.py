@@ -22,9 +22,10 @@ def list_() -> None:
 
     from plumbline.release import current, releases
     from plumbline.release.standing import removed_releases
+    from plumbline.release.waiting import waiting
 
     settings = Settings.from_environment()
-    standing, now = releases(settings), current(settings)
+    standing, now, waits = releases(settings), current(settings), waiting(settings)
     if not standing:
         raise StopTheRun("Nothing is released yet: run `make nightly` first")
     rows = Table(box=None, header_style="bold")
@@ -32,7 +33,7 @@ def list_() -> None:
         rows.add_column(column, no_wrap=True)
     for release in standing:
         facts = release.manifest
-        mark = "current" if release.folder == now else ""
+        mark = "current" if release.folder == now else "waits" if waits and release == waits.release else ""
         rows.add_row(release.release_id, facts["known_at"][:19], facts["released_at"][:19], facts["code_version"], mark)
     console = Console(width=160)
     console.print(rows)
@@ -105,6 +106,29 @@ def rollback(
     from plumbline.release.standing import roll_back
 
     print(f"{roll_back(Settings.from_environment(), release_id, by).release_id} is current")
+
+
+@app.command()
+def approve(
+    release_id: Annotated[str | None, typer.Argument(help="The release that waits; need not be named.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who decided it; the account of this process when not given.")] = None,
+) -> None:
+    """Make the release that waits for a person current, at once and on record."""
+    from plumbline.release.waiting import approve
+
+    print(f"{approve(Settings.from_environment(), release_id, by).release_id} is current")
+
+
+@app.command()
+def refuse(
+    reason: Annotated[str, typer.Option(help="Why it is not to become current.")],
+    release_id: Annotated[str | None, typer.Argument(help="The release that waits; need not be named.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who decided it; the account of this process when not given.")] = None,
+) -> None:
+    """Record that the release that waits for a person is not to become current."""
+    from plumbline.release.waiting import refuse
+
+    print(f"{refuse(Settings.from_environment(), release_id, reason, by).release_id} will not become current")
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """Releases: immutable sets of marts, of which one is current.
 
 ``gate`` judges the warehouse, ``publish`` (``making.py``) makes a release of it, ``history.py`` what changed since
-the one before; ``standing.py`` rolls back and removes what need not be kept, ``diff.py`` compares two.
+the one before; ``waiting.py`` lets a person decide on one that changes too much, ``standing.py`` rolls back and
+removes what need not be kept, ``diff.py`` compares two.
 """
 
 from plumbline.release.folder import CURRENT, Release, current, find, manifest, open_marts, releases

@@ -26,6 +26,7 @@ from plumbline.findings_page import write_findings_page
 from plumbline.release import history
 from plumbline.release.folder import Release, manifest, point_current_to, releases, sync_to_disk
 from plumbline.release.standing import becomes_current, clear_left_overs, remove_superfluous
+from plumbline.release.waiting import changes_too_much
 from plumbline.settings import Settings
 from plumbline.warehouse import as_built, connect, lock, record_work_as_done, require_stage
 
@@ -74,8 +75,8 @@ class Mart:
 def publish(settings: Settings) -> Path:
     """Publish the warehouse as a new release and return its folder.
 
-    It becomes current unless an older night is run again or somebody rolled back from this one
-    (``standing.py``); releases that need not be kept are removed.
+    It becomes current unless an older night is run again, somebody rolled back from this one (``standing.py``) or it
+    waits to be approved (``waiting.py``); releases that need not be kept are removed.
     """
     with lock(settings, wait_seconds=60):
         settings.releases.mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,7 @@ def publish(settings: Settings) -> Path:
             folder = _make(con, settings)
         release = Release(folder)
         deployment.record(as_built(settings), release.known_at, release.release_id)
-        if becomes_current(settings, release):
+        if becomes_current(settings, release) and changes_too_much(settings, release) is None:
             point_current_to(settings, folder)
         record_work_as_done(settings)
         remove_superfluous(settings)
