@@ -15,7 +15,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ forget_sign_off() }}"
+    pre_hook="{{ forget_sign_off() }}",
+    tags=['sign_off']
 ) }}
 {%- endmacro %}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calls"]
 
-WAITS = Waiting(Release(Path("releases/1")), Release(Path("releases/0")), changed=30, released=100)
+WAITS = Waiting(Release(Path("releases/1")), Release(Path("releases/0")), changed=30, released=100, let_pass=10)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_what_is_approved_in_airflow_is_approved_and_the_night_goes_on(
     ended, seen = run(bag, person, "Approve")
     assert ended.state == "success"
     assert seen.status == 200
-    assert seen.subject == "Release 1 changes 30.0% of the figures"
+    assert seen.subject == "Release 1 changes 30 of 100 figures"
     assert "30 of the 100 figures of 0, which stays current, are others" in seen.body
     ((what, release_id, by),) = decided
     assert (what, release_id) == ("approved", "1")

@@ -108,6 +108,26 @@ def test_five_levels_roll_up_and_a_settlement_may_lie_right_below_a_municipality
     """)
 
 
+def test_municipalities_and_the_nation_sign_off_vaccinations_and_nobody_the_water(marts: Marts) -> None:
+    assert marts.rows(
+        "select level, org_unit_code, state, submissions from fct_sign_off where period = '2025-01' order by all"
+    ) == table("""
+        level     org_unit_code  state  submissions
+        concelho  PORTO          draft  2
+        concelho  SALINAS        draft  1
+        concelho  SERRA          draft  1
+        nacao     SANTANA        draft  4
+    """)
+    assert marts.rows(
+        "select split_part(indicator_id, '.', 1) as data_set, sign_off from fct_figure group by all order by all"
+    ) == table("""
+        data_set    sign_off
+        agua        -
+        territorio  -
+        vacinacao   draft
+    """)
+
+
 def test_doses_and_litres_and_rates_per_mille_add_up_to_the_nation(marts: Marts) -> None:
     assert marts.rows(
         "select period, recebidas, aplicadas, perdidas, existencias, taxa_de_perda, due, received, status "

@@ -188,6 +188,7 @@ def test_a_mistake_in_a_data_set_is_answered_with_its_file_and_key(
         ("colour", "blue", "colour: Extra inputs are not permitted"),
         ("languages", [], "languages: Tuple should have at least 1 item"),
         ("periods.first", "spring", "periods.first: Value error, 'spring' is not a period"),
+        ("releases", {"wait_above": 20}, "releases.wait_above: Input should be less than 1"),
         ("units_of_measure.Euro.decimals", 7, "units_of_measure.Euro.decimals: Input should be less than"),
         ("reporter_kinds.archiv.level", "kreis", "reporter_kinds.archiv.level: there is no level 'kreis'"),
     ],
@@ -198,6 +199,22 @@ def test_a_mistake_in_domain_yml_is_answered_with_its_file_and_key(
     with pytest.raises(StopTheRun) as stopped:
         load(tmp_path, file=changed(LIBRARIES, key, value))
     assert str(tmp_path / "domain.yml") in str(stopped.value)
+    assert complaint in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("levels", "complaint"),
+    [
+        (["kreis"], "sign_off: there is no level 'kreis'"),
+        (["land", "gemeinde"], "sign_off: name each level once, from the lowest up: [gemeinde, land]"),
+        (["land", "land"], "sign_off: name each level once, from the lowest up: [land]"),
+    ],
+)
+def test_the_levels_that_sign_off_are_named_from_the_lowest_up(
+    tmp_path: Path, levels: list[str], complaint: str
+) -> None:
+    with pytest.raises(StopTheRun) as stopped:
+        load(tmp_path, data_set=changed(LOANS, "sign_off", levels))
     assert complaint in str(stopped.value)
 
 

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', tags=['sign_off']) }}
 
 select
     submission.submission_id,

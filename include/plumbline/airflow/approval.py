@@ -40,7 +40,7 @@ class ReleaseApproval(ApprovalOperator):
             return None
         if not context["params"]["wait"]:
             raise StopTheRun(found.message)
-        self.subject = f"Release {self._release_id} changes {found.changed / found.released:.1%} of the figures"
+        self.subject = f"Release {self._release_id} changes {found.changed:,} of {found.released:,} figures"
         self.body = found.message
         return super().execute(context)
 

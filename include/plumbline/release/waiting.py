@@ -7,8 +7,10 @@ record. The next night's release is compared with the current one again, and tak
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import duckdb
 
@@ -36,6 +38,8 @@ class Waiting:
     """Figures of the current release that it has otherwise, or not at all."""
     released: int
     """All figures of the current release."""
+    let_pass: int
+    """How many of them may be others without a person's word."""
 
     @property
     def message(self) -> str:
@@ -43,7 +47,7 @@ class Waiting:
         name = self.release.release_id
         return (
             f"release {name} waits to be approved: {self.changed:,} of the {self.released:,} figures of "
-            f"{self.current.release_id}, which stays current, are others ({self.changed / self.released:.1%}). "
+            f"{self.current.release_id}, which stays current, are others, and wait_above lets {self.let_pass:,} pass. "
             f"`plumbline release diff current {name}` shows them; then `plumbline release approve {name}`, "
             f"or `plumbline release refuse {name} --reason …`"
         )
@@ -56,7 +60,8 @@ def changes_too_much(settings: Settings, release: Release) -> Waiting | None:
     if limit is None or folder is None or folder == release.folder:
         return None
     changed, released = _changed(Release(folder), release)
-    return Waiting(release, Release(folder), changed, released) if changed > limit * released else None
+    let_pass = math.floor(Decimal(str(limit)) * released)
+    return Waiting(release, Release(folder), changed, released, let_pass) if changed > let_pass else None
 
 
 def waiting(settings: Settings) -> Waiting | None:
