@@ -128,6 +128,15 @@ def test_municipalities_and_the_nation_sign_off_vaccinations_and_nobody_the_wate
     """)
 
 
+def test_decisions_are_recorded_by_the_command_in_whatever_levels_the_domain_has(settings: Settings) -> None:
+    accepted = plumbline(settings, "sign-off", "accept", "vacinacao", "SANTANA", "2025-02", "--by", "Ana")
+    assert accepted.endswith(", by Ana: 4 submissions accepted\n")
+    returned = plumbline(settings, "sign-off", "return", "vacinacao", "MONTE", "2025-01", "--reason", "falta o lote")
+    assert returned.endswith(": 1 submissions returned\n")
+    listed = plumbline(settings, "sign-off", "list", "--unit", "PORTO", "--state", "draft")
+    assert listed.count("PORTO") == 3
+
+
 def test_doses_and_litres_and_rates_per_mille_add_up_to_the_nation(marts: Marts) -> None:
     assert marts.rows(
         "select period, recebidas, aplicadas, perdidas, existencias, taxa_de_perda, due, received, status "
