@@ -25,7 +25,7 @@ nightly: $(READY) ## collect, build, reconcile and release: the real DAGs, once,
 	@$(BIN)/python -m plumbline.airflow.nightly
 
 test: $(READY) ## the whole test suite
-	@$(BIN)/python -m pytest -n logical --dist loadfile
+	@$(BIN)/python -m pytest -q -n logical --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy (strict) and sqlfluff
 	@$(BIN)/ruff check

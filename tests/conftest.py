@@ -1,6 +1,6 @@
 """A small country that is built and then released; each test goes on from there in the same place.
 
-The place stays the same because dbt parses a project anew when it finds it elsewhere.
+The place stays the same, and with it what dbt has parsed there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from plumbline.release import publish
 from plumbline.settings import Settings
 from tests.deployment import build
 from tests.reading import KNOWN_AT, write_reading
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files backwards: the long ones then come first, and processes that share them end together."""
+    items.sort(key=lambda item: item.path, reverse=True)
+
 
 settings.register_profile("plumbline", deadline=None)  # how long an example takes depends on what else runs
 settings.load_profile("plumbline")

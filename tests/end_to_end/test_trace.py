@@ -136,13 +136,14 @@ def test_the_page_and_the_text_name_figure_and_cell_and_need_nothing_else(tracer
     assert "<script" not in page
 
 
-def test_a_thousand_random_figures_of_the_demo_come_again_from_their_cells(tmp_path: Path) -> None:
-    """Judging the rules would change no figure, so the demo is released without them."""
+def test_a_thousand_random_figures_of_the_demos_district_come_again_from_their_cells(tmp_path: Path) -> None:
+    """Judging the rules would change no figure, so the district is released without that, and alone."""
     demo = Settings(domain=ROOT / "include" / "domain", rules=ROOT / "expectations" / "rules", data=tmp_path)
     write_demo(demo)
     night = datetime.now(UTC)
     for source in source_names(demo):
-        collect(demo, source, night)
+        if not source.startswith("lanzhou"):
+            collect(demo, source, night)
     folder = release(demo, night)
     with open_marts(folder) as marts:
         figures = marts.execute(

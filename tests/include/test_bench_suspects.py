@@ -93,7 +93,7 @@ def test_a_village_s_figure_in_two_sums_is_identifiable() -> None:
 
 def test_identifiable_errors_are_named_first() -> None:
     isolated, in_a_district, found, planted = [0, 0], [0, 0], 0, 0
-    for score in scores(units=(150, 600), slips=(1, 4), cases=12):
+    for score in scores(units=(150, 600), slips=(1, 4), cases=8):
         counted = isolated if score.slips == 1 else in_a_district
         counted[0] += score.first_of_identifiable
         counted[1] += score.identifiable
