@@ -223,7 +223,8 @@ def test_a_tree_is_known_as_it_was_recorded(tmp_path: Path) -> None:
 
 def test_who_imported_and_who_decided_what_is_recorded(tmp_path: Path) -> None:
     settings = island(tmp_path)
-    review = bring(settings, amended(TREE, "NO9 Alder P NO", without=("NO1",)), SECOND).review
+    edition = amended(TREE, "NO9 Alder P NO", without=("NO1",))
+    review = bring(settings, edition, SECOND, at=NOON + timedelta(hours=1)).review
     assert review is not None
     decide(settings, review, *accepted(review), at=NOON + timedelta(days=1))
     _, imported, decided = records.read(settings, RECORDS, NOON + timedelta(days=2))
