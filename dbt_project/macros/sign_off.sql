@@ -68,3 +68,18 @@ inner join {{ ref('int_tree') }} as tree using (period, org_unit_code)
 inner join {{ ref('int_ancestor') }} as ancestor
     on tree.period = ancestor.period and tree.parent_code = ancestor.org_unit_code
 {%- endmacro %}
+
+{#- CTEs `account`, the accounts of the work's own periods, and `under`, these once for each unit above them. -#}
+{% macro accounts_and_all_above() -%}
+account as (
+    select * exclude (part_period)
+    from (
+        {{ accounts() }}
+    )
+    where period = part_period
+),
+
+under as (
+    {{ with_all_above('account') }}
+)
+{%- endmacro %}

@@ -253,7 +253,8 @@ class DataSet(Strict):
         applicability = self.applicability(name)
         return next(group for group, owed in self.groups.items() if owed == applicability)
 
-    def figure_column(self, name: str) -> str:
+    @staticmethod
+    def figure_column(name: str) -> str:
         """Return the column of ``fct_<data_set>`` that holds the total of indicator ``name``."""
         return f"{name}_value" if name in FIGURE_COLUMNS else name
 
@@ -312,6 +313,12 @@ class Domain:
     def zone(self) -> ZoneInfo:
         """The time zone that says when a day ends."""
         return ZoneInfo(self.file.time_zone)
+
+    def data_set(self, name: str) -> DataSet:
+        """Return the data set of that name. Raises StopTheRun that says which there are when it is none of them."""
+        if name not in self.data_sets:
+            raise StopTheRun(f"there is no data set {name!r}; there are: {', '.join(self.data_sets)}")
+        return self.data_sets[name]
 
     def indicators(self) -> Iterator[tuple[DataSet, str, Indicator]]:
         """Yield every indicator with its data set and name, in the files' order."""

@@ -10,7 +10,7 @@ from plumbline import records
 from plumbline.errors import StopTheRun
 from plumbline.explanations import ACCEPTED, EXPLANATION
 from plumbline.records import Record
-from plumbline.release import current, open_marts
+from plumbline.release import find, open_marts
 from plumbline.settings import Settings
 
 
@@ -74,17 +74,15 @@ class _Finding:
 def _finding(settings: Settings, finding_id: str, reason: str) -> _Finding:
     if not reason.strip():
         raise StopTheRun("--reason says nothing: say why the figures differ")
-    folder = current(settings)
-    if folder is None:
-        raise StopTheRun("Nothing is released yet: run `make nightly` first")
-    with open_marts(folder) as marts:
+    release = find(settings, None)
+    with open_marts(release.folder) as marts:
         rows = marts.execute(
             "select rule_id, rule_version, data_set, period, left_value, right_value, difference, explained "
             "from fct_finding where finding_id = $finding_id",
             {"finding_id": finding_id},
         ).fetchall()
     if not rows:
-        raise StopTheRun(f"release {folder.name} has no finding {finding_id}: `plumbline findings` lists them")
+        raise StopTheRun(f"release {release.release_id} has no finding {finding_id}: `plumbline findings` lists them")
     ((rule_id, rule_version, data_set, period, left, right, difference, explained),) = rows
     bound_to = {
         "finding_id": finding_id,

@@ -154,11 +154,7 @@ def _record_what_forms_say(con: duckdb.DuckDBPyConnection, settings: Settings, k
     Such are findings on the row's own account or, in a claim, on what is claimed, and on the total of a unit that has
     none below it. The whole difference is explained; who said so is the reporter.
     """
-    said = {
-        (record.content.get("submission_id"), record.content["finding_id"])
-        for record in records.read(settings, EXPLANATION, known_at)
-    }
-    for submission_id, reporter, known_from, reason, *finding in con.execute(
+    found = con.execute(
         f"""
         select submission_id, reporter, known_from, trim(submission.explanation), {", ".join(_BOUND_TO)}, difference
         from main.stg_submission as submission
@@ -175,7 +171,14 @@ def _record_what_forms_say(con: duckdb.DuckDBPyConnection, settings: Settings, k
             end
         order by known_from, submission_id, finding_id
         """
-    ).fetchall():
+    ).fetchall()
+    if not found:
+        return
+    said = {
+        (record.content.get("submission_id"), record.content["finding_id"])
+        for record in records.read(settings, EXPLANATION, known_at)
+    }
+    for submission_id, reporter, known_from, reason, *finding in found:
         *bound, difference = (value if value is None else str(value) for value in finding)
         content = dict(zip(_BOUND_TO, bound, strict=True))
         if (submission_id, content["finding_id"]) not in said:

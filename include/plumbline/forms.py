@@ -27,8 +27,9 @@ from openpyxl.workbook.child import INVALID_TITLE_REGEX
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
+from plumbline.collect.contract import source_path
 from plumbline.collect.messages import Messages, load_messages
-from plumbline.domain import ADDITIVE, NAME, DataSet, Domain, Indicator, load_domain
+from plumbline.domain import ADDITIVE, DataSet, Domain, Indicator, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.period import Period, PeriodType
 from plumbline.registry import read_offices, read_org_units
@@ -132,7 +133,7 @@ def contract(settings: Settings, data_set: str, period: str, office: str | None 
     """Return the YAML of a source that takes the forms of ``data_set`` for periods like ``period``."""
     domain = load_domain(settings.domain)
     texts = load_messages(domain).texts
-    found = _data_set(domain, data_set)
+    found = domain.data_set(data_set)
     content: dict[str, Any] = {
         "name": f"{found.name} {texts['form.forms']}",
         "name_en": f"Forms: {found.name_en}",
@@ -163,10 +164,8 @@ def write_contract(settings: Settings, name: str, data_set: str, period: str, of
 
     Raises StopTheRun when the name is taken by another contract or is no source's.
     """
-    path = settings.domain / "sources" / f"{name}.yml"
     content = contract(settings, data_set, period, office)
-    if not NAME.fullmatch(name):
-        raise StopTheRun(f"{path}: a source's name has lower-case letters, digits and _")
+    path = source_path(settings, name)
     if path.exists() and path.read_text(encoding="utf-8") != content:
         raise StopTheRun(f"{path} is there already: choose another name, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +186,7 @@ def definition_hash(rules: Rules, data_set: DataSet) -> str:
 
 def _form(settings: Settings, data_set_id: str, unit: str, written: str, office: str | None) -> Form:
     domain = load_domain(settings.domain)
-    data_set, period = _data_set(domain, data_set_id), _period(domain, written)
+    data_set, period = domain.data_set(data_set_id), _period(domain, written)
     indicators = _indicators(domain, data_set, period.period_type, office)
     con = _registry(domain, period)
     named = con.execute("select org_unit_name from unit where org_unit_code = $unit", {"unit": unit}).fetchall()
@@ -202,12 +201,6 @@ def _form(settings: Settings, data_set_id: str, unit: str, written: str, office:
         )
     rules, messages = load_rules(settings, domain), load_messages(domain)
     return Form(domain, rules, messages, data_set, period, named[0][0], reporters, indicators)
-
-
-def _data_set(domain: Domain, data_set: str) -> DataSet:
-    if data_set not in domain.data_sets:
-        raise StopTheRun(f"there is no data set {data_set!r}; there are: {', '.join(domain.data_sets)}")
-    return domain.data_sets[data_set]
 
 
 def _period(domain: Domain, written: str) -> Period:

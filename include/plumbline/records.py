@@ -20,6 +20,9 @@ from typing import Any
 from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
 
+ALWAYS = datetime.max.replace(tzinfo=UTC)
+"""A moment by which every record was made."""
+
 
 @dataclass(frozen=True)
 class Record:

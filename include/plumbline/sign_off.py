@@ -16,7 +16,7 @@ from plumbline.domain import DataSet, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.period import Period
 from plumbline.records import Record
-from plumbline.release import current, open_marts
+from plumbline.release import find, open_marts
 from plumbline.settings import Settings
 from plumbline.signed_off import ACCEPTED, RETURNED, SIGN_OFF
 
@@ -46,7 +46,7 @@ def accept(
     """
     form = _form(settings, data_set)
     of = _period(form, period)
-    with _release(settings) as marts:
+    with open_marts(find(settings, None).folder) as marts:
         level = _level(marts, unit, of)
         if level not in form.sign_off:
             raise StopTheRun(f"{unit} is of level {level}, and {_who_signs(form)}")
@@ -80,7 +80,7 @@ def return_(
         raise StopTheRun("--reason says nothing: say what is to be corrected")
     form = _form(settings, data_set)
     of = _period(form, period)
-    with _release(settings) as marts:
+    with open_marts(find(settings, None).folder) as marts:
         _level(marts, unit, of)
         above = marts.execute(
             f"with recursive {_TREE}, above as (select * from unit where org_unit_code = $unit union "
@@ -114,10 +114,7 @@ _TREE = """
 
 
 def _form(settings: Settings, name: str) -> DataSet:
-    domain = load_domain(settings.domain)
-    if name not in domain.data_sets:
-        raise StopTheRun(f"there is no data set {name!r}; there are: {', '.join(domain.data_sets)}")
-    form = domain.data_sets[name]
+    form = load_domain(settings.domain).data_set(name)
     if not form.sign_off:
         raise StopTheRun(f"nobody signs off {name}: its data set has no key sign_off")
     return form
@@ -132,13 +129,6 @@ def _period(form: DataSet, text: str) -> Period:
         by_what = " and ".join(form.periods_reported)
         raise StopTheRun(f"{form.data_set} is reported by {by_what}, and so it is signed off; {period} is none")
     return period
-
-
-def _release(settings: Settings) -> duckdb.DuckDBPyConnection:
-    folder = current(settings)
-    if folder is None:
-        raise StopTheRun("Nothing is released yet: run `make nightly` first")
-    return open_marts(folder)
 
 
 def _level(marts: duckdb.DuckDBPyConnection, unit: str, period: Period) -> str:

@@ -1,16 +1,6 @@
 {{ built_by_sign_off() }}
 
-with account as (
-    select * exclude (part_period)
-    from (
-        {{ accounts() }}
-    )
-    where period = part_period
-),
-
-under as (
-    {{ with_all_above('account') }}
-),
+with {{ accounts_and_all_above() }},
 
 acceptance as (
     select

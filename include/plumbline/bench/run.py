@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -197,14 +197,8 @@ def _bench_settings() -> Settings:
 
 
 def _measure_judging(settings: Settings, way: str) -> Measured:
-    whole, output = _run(settings, "judge", way)
-    said = json.loads(output.splitlines()[-1])
-    return replace(
-        whole,
-        name=f"{JUDGED[way]}: {said['count']:,} rows offend",
-        seconds=said["seconds"],
-        cpu_seconds=said["cpu_seconds"],
-    )
+    took, said = _timed(settings, "judge", way)
+    return replace(took, name=f"{JUDGED[way]}: {said['count']:,} rows offend")
 
 
 def report_judging(judged: list[Measured]) -> Table:
@@ -249,10 +243,8 @@ def _measure_inbox(rows: int, workbooks: int) -> list[Collected]:
         name = f"{of_rows:,} rows of CSV" if of_rows else f"{of_workbooks:,} workbooks"
         measured = []
         for step in ("read bare", "collect"):
-            whole, output = _run(settings, step, source)
-            said = json.loads(output.splitlines()[-1])
-            took = {"seconds": said["seconds"], "cpu_seconds": said["cpu_seconds"]}
-            measured.append(replace(whole, name=f"{step}: {said['count']:,} rows", **took))
+            took, said = _timed(settings, step, source)
+            measured.append(replace(took, name=f"{step}: {said['count']:,} rows"))
         found.append(Collected(name, *measured))
     return found
 
@@ -326,10 +318,8 @@ def report(shape: Shape, yardsticks: list[Measured], nights: list[Night]) -> Tab
 
 
 def _measure_yardstick(settings: Settings, name: str) -> tuple[Measured, dict[str, int]]:
-    measured, output = _run(settings, "yardstick", name)
-    said = json.loads(output.splitlines()[-1])
-    yardstick = replace(measured, name=YARDSTICKS[name], seconds=said["seconds"], cpu_seconds=said["cpu_seconds"])
-    return yardstick, said["totals"]
+    took, said = _timed(settings, "yardstick", name)
+    return replace(took, name=YARDSTICKS[name]), said["totals"]
 
 
 def _measure_night(settings: Settings, status: Status, name: str, known_at: datetime) -> Night:
@@ -339,6 +329,13 @@ def _measure_night(settings: Settings, status: Status, name: str, known_at: date
         status.update(f"{name}: {step}")
         steps.append(measure(settings, step, *arguments.get(step, [])))
     return Night(name, tuple(steps))
+
+
+def _timed(settings: Settings, step: str, *arguments: str) -> tuple[Measured, dict[str, Any]]:
+    """Run a step that times itself; return what it took without interpreter and imports, and all that it said."""
+    whole, output = _run(settings, step, *arguments)
+    said: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return replace(whole, seconds=said["seconds"], cpu_seconds=said["cpu_seconds"]), said
 
 
 def _run(settings: Settings, step: str, *arguments: str) -> tuple[Measured, str]:

@@ -25,11 +25,9 @@ def findings(
 ) -> None:
     """List what the current release's figures offend against, hard edits first."""
     from plumbline.findings_page import PAGE
-    from plumbline.release import current, open_marts
+    from plumbline.release import find, open_marts
 
-    folder = current(Settings.from_environment())
-    if folder is None:
-        raise StopTheRun("Nothing is released yet: run `make nightly` first")
+    folder = find(Settings.from_environment(), None).folder
     if page:
         print(folder / PAGE)
         return

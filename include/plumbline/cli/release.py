@@ -13,6 +13,9 @@ from plumbline.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="List, compare, roll back and export releases.")
 
+By = Annotated[str | None, typer.Option(help="Who decided it; the account of this process when not given.")]
+TheOneThatWaits = Annotated[str | None, typer.Argument(help="The release that waits; need not be named.")]
+
 
 @app.command("list")
 def list_() -> None:
@@ -100,7 +103,7 @@ def diff(
 @app.command()
 def rollback(
     release_id: Annotated[str, typer.Argument(help="The release to go back to.")],
-    by: Annotated[str | None, typer.Option(help="Who decided it; the account of this process when not given.")] = None,
+    by: By = None,
 ) -> None:
     """Make another release current, at once and on record; the next night that knows more takes over again."""
     from plumbline.release.standing import roll_back
@@ -110,8 +113,8 @@ def rollback(
 
 @app.command()
 def approve(
-    release_id: Annotated[str | None, typer.Argument(help="The release that waits; need not be named.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who decided it; the account of this process when not given.")] = None,
+    release_id: TheOneThatWaits = None,
+    by: By = None,
 ) -> None:
     """Make the release that waits for a person current, at once and on record."""
     from plumbline.release.waiting import approve
@@ -122,8 +125,8 @@ def approve(
 @app.command()
 def refuse(
     reason: Annotated[str, typer.Option(help="Why it is not to become current.")],
-    release_id: Annotated[str | None, typer.Argument(help="The release that waits; need not be named.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who decided it; the account of this process when not given.")] = None,
+    release_id: TheOneThatWaits = None,
+    by: By = None,
 ) -> None:
     """Record that the release that waits for a person is not to become current."""
     from plumbline.release.waiting import refuse

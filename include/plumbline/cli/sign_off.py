@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from plumbline.cli.show import table
-from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Accept or return what was reported, and see what is signed off.")
@@ -58,12 +57,9 @@ def list_(
     limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
 ) -> None:
     """List what the units that sign off have accepted, in the current release, and what waits for them."""
-    from plumbline.release import current, open_marts
+    from plumbline.release import find, open_marts
 
-    folder = current(Settings.from_environment())
-    if folder is None:
-        raise StopTheRun("Nothing is released yet: run `make nightly` first")
-    with open_marts(folder) as marts:
+    with open_marts(find(Settings.from_environment(), None).folder) as marts:
         found = marts.sql(
             "select data_set, period, level, org_unit_code, state, is_reopened, submissions, accepted_by, accepted_at, "
             "reason from fct_sign_off where ($data_set is null or data_set = $data_set) "

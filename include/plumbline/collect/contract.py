@@ -14,9 +14,10 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator, model_validator
 
 from plumbline.domain import NAME, DataSet, Domain, Strict
 from plumbline.errors import StopTheRun
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
     from plumbline.collect.landing import Ledger
 
 Scope = Literal["own", "total"]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+"""A regular expression."""
 
 
 class Column(Strict):
@@ -53,20 +66,11 @@ class Place(Strict):
     """Beside the cell with this text: so many cells to the right, and so many below."""
     right: int = Field(1, ge=0, le=1_000)
     down: int = Field(0, ge=0, le=1_000)
-    sheet: str | None = None
+    sheet: Pattern | None = None
     """In the sheet's name."""
-    file_name: str | None = None
+    file_name: Pattern | None = None
     value: str | None = None
-    pattern: str | None = None
-
-    @field_validator("file_name", "sheet", "pattern")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
-        return pattern
+    pattern: Pattern | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -226,7 +230,7 @@ class Source(Strict):
     envelope: Envelope | None = None
     ignore: tuple[str, ...] = ()
     """Headers of columns, or labels of a form, that are there for people."""
-    ignore_rows: str | None = None
+    ignore_rows: Pattern | None = None
     """A pattern: rows whose first text it matches are there for people, such as totals and notes."""
     left_out: Literal["keep", "withdraw"] = "keep"
     """What becomes of a unit that a file sent again leaves out: it keeps what it had, or that is withdrawn."""
@@ -269,15 +273,6 @@ class Source(Strict):
         if self.thousands_mark == self.decimal_mark:
             raise ValueError("decimal_mark and thousands_mark are the same")
         return self
-
-    @field_validator("ignore_rows")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
-        return pattern
 
     @model_validator(mode="after")
     def _the_envelope_fits(self) -> Self:
@@ -399,6 +394,14 @@ def source_names(settings: Settings) -> list[str]:
     return sorted(path.stem for path in (settings.domain / "sources").glob("*.yml"))
 
 
+def source_path(settings: Settings, name: str) -> Path:
+    """Return where the contract of source ``name`` stands, or would; raises StopTheRun when that names no source."""
+    path = settings.domain / "sources" / f"{name}.yml"
+    if not NAME.fullmatch(name):
+        raise StopTheRun(f"{path}: a source's name has lower-case letters, digits and _")
+    return path
+
+
 def load_source(settings: Settings, name: str) -> Source:
     """Return the contract of source ``name``.
 
@@ -406,9 +409,7 @@ def load_source(settings: Settings, name: str) -> Source:
     """
     from plumbline.collect.kinds import contract_of  # a kind needs this module
 
-    path = settings.domain / "sources" / f"{name}.yml"
-    if not NAME.fullmatch(name):
-        raise StopTheRun(f"{path}: a source's name has lower-case letters, digits and _")
+    path = source_path(settings, name)
     if not path.exists():
         raise StopTheRun(f"{path} is missing; there are: {', '.join(source_names(settings)) or 'no sources'}")
     return read_yaml(path, contract_of(read_yaml(path, _Kind).kind), source=name)

@@ -47,8 +47,7 @@ def allow(settings: Settings, data_set: str, unit: str, period: str, reason: str
     unit or period.
     """
     domain = load_domain(settings.domain)
-    if data_set not in domain.data_sets:
-        raise StopTheRun(f"there is no data set {data_set!r}; there are: {', '.join(domain.data_sets)}")
+    domain.data_set(data_set)
     if unit not in read_org_units(domain)["org_unit_code"].to_pylist():
         raise StopTheRun(f"the registry has no org unit {unit}; give its code")
     try:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -220,17 +220,16 @@ class _Sheet:
             self.problem("duplicate_label", f"{letter(column)}{row + 1}", label=label)
         return None
 
-    @property
+    @cached_property
     def _labels(self) -> dict[str, list[tuple[int, int]]]:
         """Where each text above the header, or of a form, stands."""
-        if not hasattr(self, "_found_labels"):
-            self._found_labels: dict[str, list[tuple[int, int]]] = {}
-            for row, line in enumerate(self.table.top):
-                for column, text in enumerate(line):
-                    if text:
-                        # A label's colon is punctuation, be it of full width or not.
-                        self._found_labels.setdefault(normalised(text).rstrip(":：") or text, []).append((row, column))
-        return self._found_labels
+        found: dict[str, list[tuple[int, int]]] = {}
+        for row, line in enumerate(self.table.top):
+            for column, text in enumerate(line):
+                if text:
+                    # A label's colon is punctuation, be it of full width or not.
+                    found.setdefault(normalised(text).rstrip(":：") or text, []).append((row, column))
+        return found
 
     # --- a row, or a cell, in each row
 

@@ -100,7 +100,6 @@ def _make_harmless(workbook: Workbook, stored: Workbook) -> None:
 def _only_reckons(formula: str) -> bool:
     unquoted = re.sub(r'"[^"]*"', "", formula)
     calls = _CALL.findall(unquoted)
-    calls = _CALL.findall(unquoted)
     return not _OUTWARD.search(unquoted) and all(_HARMLESS.fullmatch(name.upper()) for name in calls)
 
 

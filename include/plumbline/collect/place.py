@@ -139,9 +139,10 @@ def _give_names(desk: Desk) -> None:
     unit = desk.source.unit
     if unit.by != "name":
         return
-    below_sender = ""
+    below_sender, place = "", "org_unit.in_scope"
     if desk.source.sender and not unit.within:
         below_sender = "join unit_roots on unit_roots.org_unit_code = org_unit.org_unit_code and on_day = on_the_day"
+        place = "list_contains(unit_roots.roots, by_sender)"
     desk.con.execute(
         f"""
         create or replace temp table named as
@@ -164,12 +165,8 @@ def _give_names(desk: Desk) -> None:
         left join org_unit as parent on parent.org_unit_code = org_unit.parent_code and {
             _valid_sql("parent", "on_the_day")
         }
-        {
-            "join unit_roots on unit_roots.org_unit_code = org_unit.org_unit_code and on_day = on_the_day"
-            if below_sender
-            else ""
-        }
-        where {"list_contains(unit_roots.roots, by_sender)" if below_sender else "org_unit.in_scope"}
+        {below_sender}
+        where {place}
         {
             f"and (parent.org_unit_code = parent_text or {_NAME_SQL.format(name='parent.org_unit_name')} = "
             f"{_NAME_SQL.format(name='parent_text')})"

@@ -40,10 +40,8 @@ def _wrong_sums(con: duckdb.DuckDBPyConnection, domain: Domain) -> Iterator[str]
             continue
         sums = ", ".join(f"sum({column}) as {column}" for _, column in columns)
         wrong = " or ".join(
-            f"({column} is distinct from coalesce({indicator}_own + children.{column}, {indicator}_own, "
-            f"children.{column}) and ({indicator}_own is not null or children.{column} is not null))".replace(
-                f"({column} is", f"(figure.{column} is", 1
-            )
+            f"(figure.{column} is distinct from coalesce({indicator}_own + children.{column}, {indicator}_own, "
+            f"children.{column}) and ({indicator}_own is not null or children.{column} is not null))"
             for indicator, column in columns
         )
         row = first_row(

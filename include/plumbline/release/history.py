@@ -28,7 +28,7 @@ from typing import Any
 
 import duckdb
 
-from plumbline.domain import ADDITIVE, FIGURE_COLUMNS
+from plumbline.domain import ADDITIVE, DataSet
 from plumbline.release.folder import Release
 
 SCHEMA = "history"
@@ -76,7 +76,7 @@ class _Indicator:
     @property
     def column(self) -> str:
         """Where its total stands in fct_<data_set>."""
-        return f"{self.name}_value" if self.name in FIGURE_COLUMNS else self.name
+        return DataSet.figure_column(self.name)
 
     @property
     def reaches(self) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from plumbline import records
@@ -26,7 +26,6 @@ from plumbline.warehouse import lock
 ROLLBACK = "rollback"
 REMOVAL = "release_removal"
 _REMOVING = ".removing-"
-_ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def becomes_current(settings: Settings, release: Release) -> bool:
     others = [other.known_at for other in releases(settings) if other.release_id != release.release_id]
     chosen_from = [
         datetime.fromisoformat(record.content["newest_known_at"])
-        for record in records.read(settings, ROLLBACK, _ALWAYS)
+        for record in records.read(settings, ROLLBACK, records.ALWAYS)
     ]
     return all(release.known_at >= moment for moment in others) and all(
         release.known_at > moment for moment in chosen_from
@@ -104,7 +103,7 @@ def removed_releases(settings: Settings) -> list[Removed]:
     """Return the releases that were removed and do not stand again, in order of what they knew."""
     there = {release.release_id for release in releases(settings)}
     found: dict[str, Removed] = {}
-    for record in records.read(settings, REMOVAL, _ALWAYS):
+    for record in records.read(settings, REMOVAL, records.ALWAYS):
         facts: dict[str, Any] = record.content
         moment = datetime.fromisoformat(facts["known_at"])
         found[facts["release_id"]] = Removed(facts["release_id"], moment, facts["code_version"], record.recorded_at)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import duckdb
 
 from plumbline import records
-from plumbline.domain import FIGURE_COLUMNS, load_domain
+from plumbline.domain import DataSet, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.release.folder import Release, current, point_current_to, releases
 from plumbline.release.standing import becomes_current
@@ -24,7 +23,6 @@ from plumbline.warehouse import lock
 
 APPROVAL = "release_approval"
 REFUSAL = "release_refusal"
-_ALWAYS = datetime.max.replace(tzinfo=UTC)
 _KEY = ("org_unit_code", "period", "basis")
 
 
@@ -67,7 +65,7 @@ def changes_too_much(settings: Settings, release: Release) -> Waiting | None:
 def waiting(settings: Settings) -> Waiting | None:
     """Return the release that waits to be approved, if one does: it is the newest, and was not refused."""
     standing = releases(settings)
-    refused = {record.content["release_id"] for record in records.read(settings, REFUSAL, _ALWAYS)}
+    refused = {record.content["release_id"] for record in records.read(settings, REFUSAL, records.ALWAYS)}
     if not standing or standing[-1].release_id in refused or not becomes_current(settings, standing[-1]):
         return None
     return changes_too_much(settings, standing[-1])
@@ -142,8 +140,8 @@ def _columns(con: duckdb.DuckDBPyConnection, database: str) -> dict[str, list[st
     for data_set, indicator_id in con.execute(
         f"select data_set, indicator_id from {database}.dim_indicator order by all"
     ).fetchall():
-        name = indicator_id.removeprefix(f"{data_set}.")
-        found.setdefault(data_set, []).append(f"{name}_value" if name in FIGURE_COLUMNS else name)
+        column = DataSet.figure_column(indicator_id.removeprefix(f"{data_set}."))
+        found.setdefault(data_set, []).append(column)
     return found
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from plumbline.domain import NAME
-from plumbline.errors import StopTheRun
+from plumbline.collect.contract import source_path
 from plumbline.rehearsal import Line
 from plumbline.scaffold.fixtures import write_fixtures
 from plumbline.scaffold.proposal import propose
@@ -34,9 +33,7 @@ def create(settings: Settings, name: str, sample: Path) -> Created:
     A contract that stands already is kept, and only its fixtures are made anew. Raises StopTheRun when the name
     is no source's, or the sample makes no sense.
     """
-    contract = settings.domain / "sources" / f"{name}.yml"
-    if not NAME.fullmatch(name):
-        raise StopTheRun(f"{contract}: a source's name has lower-case letters, digits and _")
+    contract = source_path(settings, name)
     proposal = propose(settings, name, read_sample(sample), sample.name)
     paths, notes = [], proposal.notes
     if contract.exists():
