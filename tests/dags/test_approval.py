@@ -54,11 +54,11 @@ def person(bag: DagBag) -> Iterator[TestClient]:
 
 
 def answer(person: TestClient, option: str, seen: SimpleNamespace) -> None:
-    """Wait until somebody is asked, and answer."""
+    """Wait until somebody is asked, and answer once the task is parked: Airflow loses an answer that is quicker."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         asked = person.get("/api/v2/dags/nightly_rollup/dagRuns/~/hitlDetails").json()["hitl_details"]
-        waiting = [each for each in asked if not each["response_received"]]
+        waiting = [each for each in asked if each["task_instance"]["state"] == "awaiting_input"]
         if waiting:
             seen.subject, seen.body, task = waiting[0]["subject"], waiting[0]["body"], waiting[0]["task_instance"]
             place = f"dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/{task['map_index']}"
