@@ -57,7 +57,7 @@ def nightly_rollup() -> None:
     @task(execution_timeout=timedelta(hours=2))
     def figures() -> dict[str, Any]:
         """Observations, figures and the ledger of every data set and period whose inputs changed."""
-        from plumbline.warehouse import build_figures
+        from plumbline.build import build_figures
 
         return asdict(build_figures(Settings.from_environment(), known_at()))
 
@@ -71,7 +71,7 @@ def nightly_rollup() -> None:
     @task(execution_timeout=timedelta(hours=1))
     def marts() -> None:
         """The tables that need findings."""
-        from plumbline.warehouse import build_marts
+        from plumbline.build import build_marts
 
         build_marts(Settings.from_environment())
 

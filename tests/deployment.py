@@ -7,11 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from textwrap import dedent
 
-from plumbline.data_set_models import sync
+from plumbline.build import build_figures, build_marts
+from plumbline.build.data_set_models import sync
 from plumbline.reconcile import ensure_judged_tables
 from plumbline.release import gate, publish
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, build_marts, connect, lock, reach_stage, require_stage
+from plumbline.warehouse import connect, lock, reach_stage, require_stage
 
 _ORG_UNIT = {
     "org_unit_code": "",

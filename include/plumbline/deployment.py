@@ -68,7 +68,7 @@ def _files(settings: Settings) -> dict[str, str]:
 
 def _put_together(settings: Settings, files: dict[str, str]) -> Settings:
     """Lay out files of the records as a domain and rules of their own, with the models written from them."""
-    from plumbline.data_set_models import sync
+    from plumbline.build.data_set_models import sync
 
     identity = hashlib.sha256("\n".join(f"{name} {digest}" for name, digest in sorted(files.items())).encode())
     folder = settings.data / "deployments" / identity.hexdigest()[:16]

@@ -18,13 +18,14 @@ from pathlib import Path
 import duckdb
 import yaml
 
+from plumbline.build import build_figures
 from plumbline.collect import collect, load_source
 from plumbline.collect.kinds.files import Contract as FilesContract
 from plumbline.collect.landing import CELL_KEYS, batches
 from plumbline.errors import StopTheRun
 from plumbline.release import current
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, lock
+from plumbline.warehouse import lock
 
 
 @dataclass(frozen=True)

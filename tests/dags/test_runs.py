@@ -37,9 +37,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return called
 
     monkeypatch.setattr("plumbline.collect.collect", step("collect", Counts()))
-    monkeypatch.setattr("plumbline.warehouse.build_figures", step("figures", Counts()))
+    monkeypatch.setattr("plumbline.build.build_figures", step("figures", Counts()))
     monkeypatch.setattr("plumbline.reconcile.reconcile", step("reconcile", Counts()))
-    monkeypatch.setattr("plumbline.warehouse.build_marts", step("marts", None))
+    monkeypatch.setattr("plumbline.build.build_marts", step("marts", None))
     monkeypatch.setattr("plumbline.release.gate", step("gate", None))
     monkeypatch.setattr("plumbline.release.publish", step("release", Path("releases/1")))
     monkeypatch.setattr("plumbline.summary.print_summary", step("summary", None))
@@ -84,7 +84,7 @@ def test_a_warehouse_that_is_busy_is_tried_again(
     bag: DagBag, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy: list[Exception] = [TryAgain("the warehouse is being built by process 1")]
-    monkeypatch.setattr("plumbline.warehouse.build_figures", failing(calls, "figures", busy))
+    monkeypatch.setattr("plumbline.build.build_figures", failing(calls, "figures", busy))
     rollup = bag.dags["nightly_rollup"]
     monkeypatch.setattr(rollup.task_dict["figures"], "retry_delay", timedelta(seconds=0.1))
     run = rollup.test()

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from plumbline.dbt import DBT_PROJECT, run_dbt
+from plumbline.build.dbt import DBT_PROJECT, run_dbt
 from plumbline.errors import StopTheRun
 from tests.conftest import Stages
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
+from plumbline.build import build_figures, build_marts
 from plumbline.collect import collect, source_names
 from plumbline.reconcile import reconcile
 from plumbline.release import gate, open_marts, publish
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, build_marts
 from tests.deployment import Row
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.build import build_figures
 from plumbline.errors import StopTheRun
 from plumbline.explain import accept, explain
 from plumbline.release import current
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, connect
+from plumbline.warehouse import connect
 from tests.end_to_end.district import NIGHT, write_district
 from tests.end_to_end.nights import Marts, night, read
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.build import build_figures
 from plumbline.localise import warehouse as localising
 from plumbline.localise.repair import Suspect, suspects_of
 from plumbline.localise.system import Component
 from plumbline.reconcile import reconcile
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, connect
+from plumbline.warehouse import connect
 from tests.deployment import Row, table, write_deployment
 from tests.end_to_end.nights import Marts
 from tests.landing import land

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
+from plumbline.build.data_set_models import sync
 from plumbline.collect.landing import SCHEMAS
-from plumbline.data_set_models import sync
 from plumbline.period import PeriodType
 from plumbline.settings import Settings
 

@@ -87,7 +87,7 @@ def _check_registry(settings: Settings) -> None:
 
 
 def _build_figures(settings: Settings, known_at: str) -> None:
-    from plumbline.warehouse import build_figures
+    from plumbline.build import build_figures
 
     build_figures(settings, datetime.fromisoformat(known_at))
 
@@ -106,7 +106,7 @@ def _judge(settings: Settings, way: str) -> None:
 
 
 def _build_marts(settings: Settings) -> None:
-    from plumbline.warehouse import build_marts
+    from plumbline.build import build_marts
 
     build_marts(settings)
 

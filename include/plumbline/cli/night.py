@@ -41,7 +41,7 @@ def build(
     ] = None,
 ) -> None:
     """Build observations and figures of everything whose inputs changed."""
-    from plumbline.warehouse import build_figures
+    from plumbline.build import build_figures
 
     settings = Settings.from_environment()
     tell("built", build_figures(settings, moment(settings, known_at) if known_at else datetime.now(UTC)))
@@ -50,8 +50,8 @@ def build(
 @app.command()
 def reconcile() -> None:
     """Judge what was built by the rules, and build the tables that need the findings."""
+    from plumbline.build import build_marts
     from plumbline.reconcile import reconcile
-    from plumbline.warehouse import build_marts
 
     settings = Settings.from_environment()
     tell("judged", reconcile(settings))
@@ -96,7 +96,7 @@ def summary() -> None:
 @app.command()
 def docs() -> None:
     """Write dbt's documentation of every table and column as one page."""
-    from plumbline.dbt import run_dbt
+    from plumbline.build.dbt import run_dbt
 
     settings = Settings.from_environment()
     run_dbt(settings, ["docs", "generate", "--static"])

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from plumbline import deployment
+from plumbline.build.work import record_work_as_done
 from plumbline.domain import load_domain
 from plumbline.findings_page import write_findings_page
 from plumbline.release import history
@@ -28,7 +29,7 @@ from plumbline.release.folder import Release, manifest, point_current_to, releas
 from plumbline.release.standing import becomes_current, clear_left_overs, remove_superfluous
 from plumbline.release.waiting import changes_too_much
 from plumbline.settings import Settings
-from plumbline.warehouse import as_built, connect, lock, record_work_as_done, require_stage
+from plumbline.warehouse import as_built, connect, lock, require_stage
 
 _MAKING = ".making-"
 _SCHEMA_FILE = "schema.parquet"

@@ -11,11 +11,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from plumbline.data_set_models import sync
+from plumbline.build import build_figures, build_marts
+from plumbline.build.data_set_models import sync
 from plumbline.errors import StopTheRun
 from plumbline.release import current, gate, manifest, open_marts, publish
 from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, build_marts, connect, reach_stage
+from plumbline.warehouse import connect, reach_stage
 from tests.deployment import judge_nothing, release, table, write_registry
 from tests.landing import land
 from tests.reading import KNOWN_AT, PARISHES

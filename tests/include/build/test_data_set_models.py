@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plumbline.data_set_models import MARK, column_type, new, sync
+from plumbline.build.data_set_models import MARK, column_type, new, sync
 from plumbline.domain import load_domain
 from plumbline.errors import StopTheRun
 from plumbline.settings import Settings

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from plumbline.data_set_models import sync
-from plumbline.dbt import run_dbt
+from plumbline.build import build_figures, build_marts
+from plumbline.build.data_set_models import sync
+from plumbline.build.dbt import run_dbt
+from plumbline.build.run import code_files
 from plumbline.errors import StopTheRun, TryAgain
 from plumbline.release import current, gate, open_marts, publish
-from plumbline.settings import Settings
-from plumbline.warehouse import build_figures, build_marts, connect, lock
+from plumbline.settings import ROOT, Settings
+from plumbline.warehouse import connect, lock
 from tests.deployment import build, release, table, write_registry
 from tests.landing import land
 from tests.reading import KNOWN_AT, PARISHES
@@ -71,7 +73,7 @@ def send(settings: Settings, row: str, at: datetime) -> None:
 @pytest.fixture
 def news(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Ask for the units of work that a night would build, without building them."""
-    monkeypatch.setattr("plumbline.warehouse.run_dbt", lambda settings, arguments: None)
+    monkeypatch.setattr("plumbline.build.run.run_dbt", lambda settings, arguments: None)
 
     def ask_for_news(settings: Settings, moment: datetime = KNOWN_AT) -> set[tuple[str, str]]:
         build_figures(settings, moment)
@@ -160,7 +162,7 @@ def test_a_night_killed_in_the_middle_and_run_again_builds_what_a_full_rebuild_w
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("plumbline.warehouse.run_dbt", killed)
+        patch.setattr("plumbline.build.run.run_dbt", killed)
         with pytest.raises(KeyboardInterrupt):
             build_figures(reading, A_MONTH_ON)
     build(reading, A_MONTH_ON)
@@ -216,6 +218,15 @@ def test_what_other_code_built_is_built_anew(reading: Settings, news: Any) -> No
         con.execute("update build.code set code_hash = 'of last year'")
     assert news(reading)
     assert ask(reading, "select * from information_schema.tables where table_schema = 'main'") == []
+
+
+@pytest.mark.parametrize("path", ["include/plumbline/reconcile.py", "dbt_project/macros/sign_off.sql"])
+def test_code_that_decides_what_is_built_is_other_code_once_it_is_edited(path: str) -> None:
+    assert ROOT / path in code_files()
+
+
+def test_code_that_only_shows_what_was_built_builds_nothing_anew() -> None:
+    assert ROOT / "include/plumbline/cli/show.py" not in code_files()
 
 
 def test_a_run_that_another_has_overtaken_gives_way(reading: Settings, news: Any) -> None:
