@@ -73,6 +73,8 @@ class Figures:
     """The periods that are judged."""
     printed: frozenset[tuple[str, str]]
     """Data set and indicator of all claims that carry their text as printed."""
+    has_last_year: bool = True
+    """Whether there is an earlier year for any of the periods; else nothing is compared with it."""
 
     def column(self, term: Term, ending: str = "") -> Sql:
         """Return the column of a term's total or count, or one that stands beside it (``_claimed``)."""
@@ -125,6 +127,7 @@ class Figures:
             account="total",
             joins=self.joins(rule, relation.terms, "total"),
             due=all_of(
+                self._reaches(relation),
                 self.applies(rule),
                 self._arrived(relation),
                 f"coalesce({', '.join(stated)}) is not null" if stated else "false",
@@ -143,6 +146,7 @@ class Figures:
             account="claimed",
             joins=self.joins(rule, relation.terms, "claimed"),
             due=all_of(
+                self._reaches(relation),
                 self.applies(rule),
                 *(f"{self.claim(term).value} is not null" for term in relation.terms if not term.registered),
                 divisible(comparison),
@@ -171,6 +175,7 @@ class Figures:
             account="own",
             joins=self.joins(rule, relation.terms, "own"),
             due=all_of(
+                self._reaches(relation),
                 self.applies(rule),
                 *groups,
                 f"coalesce({', '.join(values)}) is not null",
@@ -231,12 +236,23 @@ class Figures:
                 conditions.append(f"coalesce({complete}, true)" if term.when == "previous" else f"{due} and {complete}")
         return all_of(*dict.fromkeys(conditions))
 
-    def offenders(self, cases: Iterable[Case]) -> str:
+    def contradicting(self, cases: Iterable[Case]) -> str:
         """Return the query of all rows that contradict any of ``cases``, over ``{batch}``: one scan.
+
+        One row per org unit, period and basis.
+        """
+        cases = _possible(cases)
+        return (
+            f"select figure.org_unit_code, figure.period, figure.basis\n{self._source(cases)}\n"
+            f"and ({' or '.join(f'({case.offends})' for case in cases) or 'false'})"
+        )
+
+    def offences(self, cases: Iterable[Case]) -> str:
+        """Return the query of what is wrong in those rows, over ``{batch}``.
 
         One row per org unit, period, basis, indicator and account, with both sides' values and texts.
         """
-        cases = list(cases)
+        cases = _possible(cases)
         offences = ",\n".join(
             f"case when {case.offends} then {{{{"
             f"'indicator_id': {literal(f'{self.data_set}.{case.indicator}')}, "
@@ -264,6 +280,7 @@ class Figures:
         ``cases`` are the comparisons of each rule, by rule id. One row per period and rule: period,
         rule_id, due, compared.
         """
+        cases = {rule_id: _possible(listed) for rule_id, listed in cases.items()}
         numbered = list(enumerate(case for listed in cases.values() for case in listed))
         flags = "".join(
             f", ({case.due}) as due_{number}, due_{number} and {case.has_figures} as compared_{number}"
@@ -272,7 +289,7 @@ class Figures:
 
         def counted(flag: str) -> str:
             numbers = (number for number, _ in numbered)
-            sums = (" + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed) for listed in cases.values())
+            sums = (" + ".join(f"count_if({flag}_{next(numbers)})" for _ in listed) or "0" for listed in cases.values())
             return f"unnest([{', '.join(sums)}]::bigint[])"
 
         return (
@@ -291,6 +308,11 @@ class Figures:
             ]
         )
 
+    def _reaches(self, relation: Relation) -> str:
+        """Return the condition that the periods which a relation is about are there at all."""
+        looks_at_last_year = any(term.when == "last_year" for term in relation.terms)
+        return "false" if looks_at_last_year and not self.has_last_year else "true"
+
     def _arrived(self, relation: Relation) -> str:
         terms = relation.terms
         kinds = {(self._group(term), self._indicator(term).kind) for term in terms}
@@ -299,7 +321,7 @@ class Figures:
         return self.complete(terms)
 
     def _indicator(self, term: Term) -> Indicator:
-        return self.rules.domain.data_sets[term.data_set].indicators[term.indicator]
+        return self.rules.domain.indicator(term.data_set, term.indicator)
 
     def _group(self, term: Term) -> str | None:
         return self.rules.domain.data_sets[term.data_set].group_of(term.indicator)
@@ -319,7 +341,13 @@ def _printed_alias(term: Term) -> str:
 
 def all_of(*conditions: object) -> str:
     """Return the condition that all of ``conditions`` hold."""
-    return " and ".join(condition for condition in map(str, conditions) if condition != "true") or "true"
+    texts = [str(condition) for condition in conditions]
+    return "false" if "false" in texts else " and ".join(text for text in texts if text != "true") or "true"
+
+
+def _possible(cases: Iterable[Case]) -> list[Case]:
+    """Return the comparisons that can be due at all: conditions that never hold take DuckDB time to plan, too."""
+    return [case for case in cases if case.due != "false"]
 
 
 def divisible(comparison: Comparison[Sql]) -> str:

@@ -28,18 +28,18 @@ class Judged:
     rule: Rule
     cases: list[Case]
     query: str
-    """Over ``{batch}``, the wide table of the rule's data set; see ``Figures.offenders``."""
+    """Over ``{batch}``, the wide table of the rule's data set; see ``Figures.contradicting``."""
 
 
 def prepare(rule: Rule, figures: Figures) -> Judged:
     """Return ``rule`` ready to be judged on ``figures``."""
     cases = FAMILIES[rule.entry.family].cases(rule, figures)
-    return Judged(rule, cases, figures.offenders(cases))
+    return Judged(rule, cases, figures.contradicting(cases))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What Great Expectations found of one rule: how many rows offend, or why it could not run."""
+    """What Great Expectations found of one rule: how many rows contradict it, or why it could not run."""
 
     offending: int
     error: str | None = None

@@ -1,7 +1,7 @@
 """Reconciliation: Great Expectations judges the figures of tonight's work, and every offence is kept.
 
-Great Expectations returns 200 offending rows at most, so the query of a rule that it found offended is
-run once more, into ``judged.finding``. Only the (data set, period) of ``build.work`` are judged again,
+Great Expectations says which rules are contradicted, and returns 200 rows at most; what is wrong in all of
+them is then written into ``judged.finding``. Only the (data set, period) of ``build.work`` are judged again,
 with those whose rules look at them from another data set or from the period after.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 
 from plumbline import explanations
 from plumbline.domain import load_domain
@@ -108,8 +109,15 @@ def _judge(settings: Settings) -> ReconcileResult:
         printed = con.execute(
             "select distinct data_set, indicator from main.int_printed where scope = 'total'"
         ).fetchall()
+        follow_a_year = {
+            period
+            for (period,) in con.execute(
+                "select period from domain.period semi join (select period as same_period_last_year "
+                "from domain.period) using (same_period_last_year)"
+            ).fetchall()
+        }
         figures = [
-            Figures(rules, data_set, periods, frozenset(printed))
+            Figures(rules, data_set, periods, frozenset(printed), has_last_year=not follow_a_year.isdisjoint(periods))
             for data_set, periods in _judged_periods(con, rules).items()
         ]
     judged: dict[str, list[Judged]] = {}
@@ -129,7 +137,7 @@ def _judge(settings: Settings) -> ReconcileResult:
             _forget(con, wide)
             for one in judged[wide.data_set]:
                 if outcomes[one.rule.rule_id].offending:
-                    _write_findings(con, rules, one)
+                    _write_findings(con, rules, wide, one)
             _write_results(con, wide, judged[wide.data_set], outcomes)
             _write_rules_that_compared_nothing(con, rules, wide)
         explanations.apply(con, settings)
@@ -170,17 +178,26 @@ def _judged_periods(con: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, t
 
 def _replace_rules(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
     """Write the rules as they are now, and forget what was found by those that are gone."""
-    con.execute("delete from judged.rule")
-    for rule in rules.by_id.values():
-        entry = rule.entry
-        con.execute(
-            "insert into judged.rule values (?, ?, ?, ?, ?, ?, ?)",
-            [rule.rule_id, rule.version, entry.family, entry.severity, rule.data_set, entry.tolerance,
-             entry.description],
-        )  # fmt: skip
-    con.execute("delete from judged.rule_figure")
-    for row in dict.fromkeys(_figures_read(rules)):
-        con.execute("insert into judged.rule_figure values (?, ?, ?, ?)", row)
+    entries = [
+        {
+            "rule_id": rule.rule_id,
+            "rule_version": rule.version,
+            "family": rule.entry.family,
+            "severity": rule.entry.severity,
+            "data_set": rule.data_set,
+            "tolerance": rule.entry.tolerance,
+            "description": rule.entry.description,
+        }
+        for rule in rules.by_id.values()
+    ]
+    columns = ("rule_id", "indicator_id", "reads_indicator_id", "reads_when")
+    figures = [dict(zip(columns, row, strict=True)) for row in dict.fromkeys(_figures_read(rules))]
+    for table, rows in (("rule", entries), ("rule_figure", figures)):
+        con.execute(f"delete from judged.{table}")
+        if rows:
+            con.register("loading", pa.Table.from_pylist(rows))
+            con.execute(f"insert into judged.{table} by name from loading")
+            con.unregister("loading")
     for table in ("finding", "rule_result"):
         con.execute(f"delete from judged.{table} where rule_id not in (select rule_id from judged.rule)")
 
@@ -205,8 +222,8 @@ def _forget(con: duckdb.DuckDBPyConnection, wide: Figures) -> None:
         )
 
 
-def _write_findings(con: duckdb.DuckDBPyConnection, rules: Rules, one: Judged) -> None:
-    """Write every row that contradicts a rule."""
+def _write_findings(con: duckdb.DuckDBPyConnection, rules: Rules, wide: Figures, one: Judged) -> None:
+    """Write what is wrong in every row that contradicts a rule."""
     rule, (language, english) = one.rule, _languages(rules)
     con.execute(
         f"""
@@ -219,7 +236,7 @@ def _write_findings(con: duckdb.DuckDBPyConnection, rules: Rules, one: Judged) -
             coalesce(least(gap_low - $tolerance, left_value - right_value), left_value - right_value),
             coalesce(greatest(gap_high + $tolerance, left_value - right_value), left_value - right_value),
             {message(rules, rule, language)}, {message(rules, rule, english)}, 'open', 0, null, null
-        from ({one.query.format(batch=f"main.fct_{rule.data_set}")})
+        from ({wide.offences(one.cases).format(batch=f"main.fct_{rule.data_set}")})
         """,
         {
             "rule_id": rule.rule_id,
@@ -307,7 +324,7 @@ def _write_suspects(con: duckdb.DuckDBPyConnection, rules: Rules) -> None:
     )
     if open_findings:
         # The solver takes half a second to import.
-        from plumbline.localise.warehouse import none_found, suspects
+        from plumbline.localise.suspects import none_found, suspects
 
         try:
             found = suspects(con, rules, open_findings)
