@@ -248,10 +248,15 @@ class DataSet(Strict):
 
     def group_of(self, name: str) -> str | None:
         """Return the reporting group of indicator ``name``; a registry indicator has none."""
-        if self.indicators[name].kind == "registry":
-            return None
-        applicability = self.applicability(name)
-        return next(group for group, owed in self.groups.items() if owed == applicability)
+        return self._groups_of_indicators[name]
+
+    @cached_property
+    def _groups_of_indicators(self) -> dict[str, str | None]:
+        groups = {owed: group for group, owed in self.groups.items()}
+        return {
+            name: None if indicator.kind == "registry" else groups[self.applicability(name)]
+            for name, indicator in self.indicators.items()
+        }
 
     @staticmethod
     def figure_column(name: str) -> str:
@@ -319,6 +324,10 @@ class Domain:
         if name not in self.data_sets:
             raise StopTheRun(f"there is no data set {name!r}; there are: {', '.join(self.data_sets)}")
         return self.data_sets[name]
+
+    def indicator(self, data_set: str, name: str) -> Indicator:
+        """Return an indicator that is known to be there."""
+        return self.data_sets[data_set].indicators[name]
 
     def indicators(self) -> Iterator[tuple[DataSet, str, Indicator]]:
         """Yield every indicator with its data set and name, in the files' order."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from plumbline.domain import load_domain
-from plumbline.localise.warehouse import SCHEMA, suspects
+from plumbline.localise.suspects import SCHEMA, suspects
 from plumbline.rules import load_rules
 from plumbline.settings import Settings
 from plumbline.warehouse import connect

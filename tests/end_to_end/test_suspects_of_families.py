@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from plumbline.build import build_figures
-from plumbline.localise import warehouse as localising
 from plumbline.localise.repair import Suspect, suspects_of
 from plumbline.localise.system import Component
 from plumbline.reconcile import reconcile
@@ -194,7 +193,7 @@ def test_an_error_of_the_solver_costs_the_suspects_of_its_component_and_nothing_
             raise RuntimeError("no basis")
         return suspects_of(component, number, seconds)
 
-    monkeypatch.setattr(localising, "suspects_of", fails_on_the_first)
+    monkeypatch.setattr("plumbline.localise.suspects.suspects_of", fails_on_the_first)
     result = reconcile(wells)
     assert result.findings == len(judged_findings(wells))
     assert 0 < result.suspects < len([row for row in judged if row["org_unit_code"]])
@@ -209,7 +208,7 @@ def test_an_error_of_the_solver_costs_the_suspects_of_its_component_and_nothing_
 def test_an_error_before_the_search_leaves_the_findings_and_says_why(
     wells: Settings, judged: list[Row], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(localising, "_Calendar", None)
+    monkeypatch.setattr("plumbline.localise.neighbourhood.Calendar", None)
     before = judged_findings(wells)
     assert reconcile(wells).suspects == 0
     assert judged_findings(wells) == before

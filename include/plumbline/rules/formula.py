@@ -42,7 +42,7 @@ def _complaint(
     rates = {
         term: rules.domain.file.units_of_measure[indicator.unit].decimals
         for term in relation.terms
-        if (indicator := rules.domain.data_sets[rule.data_set].indicators[term.indicator]).kind == "rate"
+        if (indicator := rules.domain.indicator(rule.data_set, term.indicator)).kind == "rate"
     }
     left, right = (_side(side, cell, rule.scale) for side in (expression.left, expression.right))
     (left_low, left_high), (right_low, right_high) = (

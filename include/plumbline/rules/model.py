@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cached_property
 from string import Formatter
 from typing import Literal, Self
 
@@ -135,17 +136,17 @@ class Rule:
         content = f"{self.rule_id} {self.entry.model_dump_json(exclude_defaults=True)} {self.indicators}"
         return hashlib.sha256(content.encode()).hexdigest()[:8]
 
-    @property
+    @cached_property
     def terms(self) -> tuple[Term, ...]:
         """The terms of all its relations."""
         return tuple(dict.fromkeys(term for expression in self.expressions for term in expression.terms()))
 
-    @property
+    @cached_property
     def data_sets(self) -> set[str]:
         """The data sets whose figures it compares."""
         return {self.data_set, *(term.data_set for term in self.terms)}
 
-    @property
+    @cached_property
     def looks_back(self) -> bool:
         """Whether it compares with an earlier period."""
         return any(term.when != "now" for term in self.terms)
@@ -154,7 +155,7 @@ class Rule:
         """Return its message in ``language``; every language of the domain has one."""
         return self.entry.message[language]
 
-    @property
+    @cached_property
     def holds_in_every_form(self) -> bool:
         """Whether each form must satisfy it by itself."""
         return (
@@ -196,7 +197,7 @@ class Rules:
 
     def indicator_name(self, data_set: str, indicator: str, language: str) -> str:
         """Return an indicator's name in the domain's own language, or in English for any other."""
-        found = self.domain.data_sets[data_set].indicators[indicator]
+        found = self.domain.indicator(data_set, indicator)
         return found.name if language == self.domain.file.languages[0] else found.name_en
 
 

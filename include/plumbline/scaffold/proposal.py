@@ -277,7 +277,7 @@ class _Proposing:
     def _note_if_near(self, written: str, found: list[Match]) -> None:
         if found and found[0].likeness < 1:
             match = found[0]
-            called = self.known.domain.data_sets[match.data_set].indicators[match.indicator].name
+            called = self.known.domain.indicator(match.data_set, match.indicator).name
             self.notes.append(f"{written} is taken for {called} ({match.data_set}.{match.indicator}): check it")
         elif len({match.data_set for match in found}) > 1:
             others = ", ".join(f"{match.data_set}.{match.indicator}" for match in found[1:])

@@ -269,7 +269,7 @@ class Tracer(AbstractContextManager["Tracer"]):
             raise StopTheRun(
                 f"release {self._release.release_id} has no indicator {indicator_id}; write it as data_set.indicator"
             )
-        return self._domain.data_sets[data_set].indicators[name]
+        return self._domain.indicator(data_set, name)
 
     def _beside(self, indicator_id: str, name: str | None) -> str:
         return f"{indicator_id.partition('.')[0]}.{name}"
