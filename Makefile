@@ -77,5 +77,5 @@ $(READY): $(LOCKS) pyproject.toml
 	@$(BIN)/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.txt -r requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m plumbline.build.dbt
+	@$(BIN)/python -c 'from plumbline.build.dbt import parse; parse()'
 	@touch $@

@@ -2,7 +2,7 @@
 
 Parsing the project takes dbt ten times as long as reading what it parsed before. A deployment that has no such
 file of its own begins with the checkout's, ``dbt_project/target/partial_parse.msgpack``, which ``make`` writes once
-(``python -m plumbline.build.dbt``); dbt parses again what is different there.
+(``parse``); dbt parses again what is different there.
 """
 
 from __future__ import annotations
@@ -89,7 +89,3 @@ def _link(link: Path, target: Path) -> None:
         return
     link.unlink(missing_ok=True)
     link.symlink_to(target)
-
-
-if __name__ == "__main__":
-    parse()

@@ -58,11 +58,7 @@ def build_figures(settings: Settings, known_at: datetime) -> BuildResult:
             periods = {period for name, period in stale if name in domain.data_sets}
             domain_tables.write_restatement(con, periods & changed_on.keys())
         if stale:
-            signed_off_alone = all(name.startswith(work.SIGN_OFF) for name, _ in stale)
-            models = (
-                ["--select", "int_tree int_ancestor tag:sign_off"] if signed_off_alone else ["--exclude", "tag:judged"]
-            )
-            run_dbt(settings, ["build", *models, *_NO_UNIT_TESTS])
+            run_dbt(settings, ["build", *_models_of(domain, stale), *_NO_UNIT_TESTS])
     return BuildResult(built=len(stale), all=len(hashes), known_at=known_at)
 
 
@@ -79,6 +75,14 @@ def build_marts(settings: Settings) -> None:
             run_dbt(as_built(settings), ["build", "--select", "tag:judged", *_NO_UNIT_TESTS])
         with connect(settings) as con:
             reach_stage(con, "marts")
+
+
+def _models_of(domain: Domain, units: set[tuple[str, str]]) -> list[str]:
+    """Return which models dbt is to run for units of work: none of data sets that have nothing new."""
+    if all(name.startswith(work.SIGN_OFF) for name, _ in units):
+        return ["--select", "int_tree int_ancestor tag:sign_off"]
+    idle = domain.data_sets.keys() - {name for name, _ in units}
+    return ["--exclude", "tag:judged", *sorted(f"path:models/data_sets/{name}" for name in idle)]
 
 
 def _check_models_are_synced(settings: Settings, domain: Domain) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -101,6 +102,21 @@ def test_a_submission_is_news_for_its_data_sets_month_and_what_holds_it(reading:
     assert news(reading, NEXT_NIGHT) == {
         ("library", "2024-02"), ("library", "2024-Q1"), ("library", "2024-H1"), ("library", "2024"),
     }  # fmt: skip
+
+
+def test_data_sets_without_news_are_left_alone(reading: Settings) -> None:
+    before = contents(reading)
+    send(reading, "A 2024-02 9 report", NEXT_NIGHT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plumbline.build.run.run_dbt", asked := Mock(wraps=run_dbt))
+        build_figures(reading, NEXT_NIGHT)
+    (_, arguments) = asked.call_args.args
+    assert arguments[arguments.index("--exclude") + 1 :][:3] == [
+        "tag:judged", "path:models/data_sets/buildings", "path:models/data_sets/places",
+    ]  # fmt: skip
+    after = contents(reading)
+    assert after["fct_buildings"] == before["fct_buildings"]
+    assert after["fct_library"] != before["fct_library"]
 
 
 def test_a_report_that_falls_due_and_a_period_that_begins_are_news(reading: Settings, news: Any) -> None:
