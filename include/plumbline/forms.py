@@ -8,7 +8,6 @@ stands beside it as a live formula. ``contract`` gives the source by which it co
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,6 +28,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from plumbline.collect.contract import source_path
 from plumbline.collect.messages import Messages, load_messages
+from plumbline.collect.stamp import STAMP, definition_hash
 from plumbline.domain import ADDITIVE, DataSet, Domain, Indicator, load_domain
 from plumbline.errors import StopTheRun
 from plumbline.period import Period, PeriodType
@@ -38,9 +38,6 @@ from plumbline.rules.formula import complaint, text_literal
 from plumbline.settings import Settings
 
 TITLE_ROW, STAMP_ROW, ENGLISH_ROW, TOTAL_ROW, HEADER_ROW = range(1, 6)
-STAMP = ("data_set", "period", "definition")
-"""The workbook's custom properties that say what it was written from."""
-
 LEADING = ("period", "unit_code", "unit_name", "action")
 TRAILING = ("check", "explanation")
 """The columns before and behind those of the indicators, by the codes of their headers in ``messages.py``."""
@@ -176,12 +173,6 @@ def write_contract(settings: Settings, name: str, data_set: str, period: str, of
 def sheet_name(data_set: DataSet) -> str:
     """Return the name of a form's sheet: the data set's, as far as a workbook takes it."""
     return INVALID_TITLE_REGEX.sub("_", data_set.name)[:_LONGEST_SHEET_NAME]
-
-
-def definition_hash(rules: Rules, data_set: DataSet) -> str:
-    """Return eight hexadecimal digits that change with what a form is written from."""
-    written_from = f"{data_set.model_dump_json()} {rules.version(data_set.data_set)}"
-    return hashlib.sha256(written_from.encode()).hexdigest()[:8]
 
 
 def _form(settings: Settings, data_set_id: str, unit: str, written: str, office: str | None) -> Form:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,32 @@ def test_what_is_filled_in_lands(place: Place) -> None:
         ("V12", "report", None),
         ("V13", "nil", None),
     ]
+
+
+def test_a_form_that_the_data_set_has_outlived_is_taken_and_its_receipt_says_so(place: Place) -> None:
+    path = form(place, "T1", "2024-02")
+    fill(path, {f"E{FIRST}": 12, f"F{FIRST}": 10, f"E{FIRST + 1}": 5, f"F{FIRST + 1}": 5})
+    rules = place.settings.rules / "mediation.yml"
+    rules.write_text(rules.read_text().replace("settled <= cases", "settled <= 2 * cases"))
+    result = place.collect("forms")
+    assert (result.accepted, result.returned) == (2, 0)
+    ((severity, code, message),) = place.landed("receipt_lines", "severity, code, message_en")
+    assert (severity, code) == ("warning", "outdated_form")
+    assert message == "调解 has changed since this form was written. It was checked by what holds now."
+
+
+@pytest.mark.parametrize(
+    "properties", [b"", b"<Properties", b"<!DOCTYPE p [<!ENTITY a 'b'>]><p>&a;</p>", b"x" * 200_000]
+)
+def test_properties_that_are_no_stamp_change_nothing(place: Place, properties: bytes) -> None:
+    path = form(place, "T1", "2024-02")
+    fill(path, {f"E{FIRST}": 12, f"F{FIRST}": 10, f"E{FIRST + 1}": 5, f"F{FIRST + 1}": 5})
+    stamped = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in stamped.namelist():
+            archive.writestr(part, properties if part == "docProps/custom.xml" else stamped.read(part))
+    result = place.collect("forms")
+    assert (result.accepted, result.receipt_lines) == (2, 0)
 
 
 def test_the_formulas_total_and_compute_rates_and_say_what_collection_would(place: Place) -> None:

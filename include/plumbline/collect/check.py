@@ -26,6 +26,7 @@ from plumbline.collect.left_out import withdrawals
 from plumbline.collect.marked import marked_workbook
 from plumbline.collect.receipt import receipt
 from plumbline.collect.rows import RowsCheck
+from plumbline.collect.stamp import outdated
 
 
 def check(desk: Desk, deliveries: list[Delivery], landed_at: datetime, last_release: datetime | None) -> Batch:
@@ -124,6 +125,7 @@ def _lay_out(desk: Desk, layout: Layout, number: int, delivery: Delivery, unknow
             problems.append(Problem("unreadable_file", values))
     layout.problems += [(number, problem) for problem in problems]
     if not problems:
+        layout.problems += [(number, problem) for problem in outdated(desk, delivery)]
         layout.add(source, desk.carried, number, delivery, tables)
 
 

@@ -46,6 +46,8 @@ ENGLISH = {
     "sender_missing.would_be": "the code of the sending unit",
     "unknown_sender": "The sender {sender} is no org unit of the registry.",
     "unknown_sender.would_be": "the code of the sending unit",
+    "outdated_form": "{data_set} has changed since this form was written. It was checked by what holds now.",
+    "outdated_form.would_be": "a form as it is written now",
     "external_links": "The workbook refers to other files; values were taken as they are stored in it.",
     "external_links.would_be": "values instead of references",
     "too_large_file": "{file} has {bytes} bytes, and {most} are the most; it was not kept.",
