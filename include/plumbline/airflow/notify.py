@@ -73,7 +73,7 @@ def deadline(dag_id: str, hours: int) -> DeadlineAlert | None:
     """
     if "_AIRFLOW_PROCESS_CONTEXT" not in os.environ:  # which the DAG processor sets
         return None
-    told = {"subject": f"{dag_id} has not ended", "text": f"It was queued {hours} hours ago. See at what it is."}
+    told = {"subject": f"{dag_id} has not ended", "text": f"It was queued {hours} hours ago. See where it stands."}
     return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, timedelta(hours=hours), AsyncCallback(notifier(), told))
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, model_validator
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.auth import AuthConfigBase
     from dlt.sources.helpers.rest_client.client import PageData
     from dlt.sources.helpers.rest_client.paginators import BasePaginator
-    from requests import Response
+    from requests import Response, Session
 
 ATTEMPTS = 5
 """How often a request is made that fails with what may pass; the waits are 1, 2, 4, 8 s, or what the server says."""
@@ -209,6 +209,8 @@ class _Reader:
 
         def judge(response: Response, *_: Any, **__: Any) -> None:
             response.raise_for_status()
+            if response.is_redirect and isinstance(self.source.auth, ApiKey):
+                self._keep_the_key(session, response)
             answers[:] = [response]
 
         session = Client(SECONDS_TO_ANSWER, raise_for_status=False, request_max_attempts=ATTEMPTS).session
@@ -254,6 +256,15 @@ class _Reader:
                 )
             values = texts([table.columns[table.header.index(since.field)]]).to_pylist()
             self.last = _greatest(self.source, [self.last, *values])
+
+    def _keep_the_key(self, session: Session, response: Response) -> None:
+        """Raise StopTheRun where a redirect would take the key to another server.
+
+        Of what signs a request, requests itself takes away the header Authorization alone.
+        """
+        if session.should_strip_auth(response.url, urljoin(response.url, response.headers["Location"])):
+            page = self._name(self._count + 1)
+            raise StopTheRun(f"source {self.source.source}: the server sends to another server for {page}")
 
     def _records(self, document: Any) -> list[dict[str, Any]]:
         try:

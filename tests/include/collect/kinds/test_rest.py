@@ -282,6 +282,29 @@ def test_a_link_to_another_server_is_not_followed(
         place.collect("platform")
 
 
+def test_a_key_is_not_sent_on_to_another_server(
+    place: Place, contract: Contracts, http: HttpServer, connection: Callable[..., None]
+) -> None:
+    elsewhere = http.address.replace("127.0.0.1", "localhost")
+
+    def redirect(asked: Asked) -> Answer:
+        here = asked.headers["Host"].startswith("127")
+        return Answer("", 302, {"Location": f"{elsewhere}/steal"}) if here else Answer(json.dumps([record("V11")]))
+
+    http.answer = redirect
+    connection("platform", password=PASSWORD)
+    contract(
+        "platform",
+        kind="rest",
+        connection="platform",
+        auth={"type": "api_key", "name": "X-Key"},
+        path=f"{http.address}/reports",
+    )
+    with pytest.raises(StopTheRun, match="sends to another server"):
+        place.collect("platform")
+    assert [asked.path for asked in http.asked] == ["/reports"]
+
+
 def guarded(asked: Asked) -> Answer:
     """Answers those who show the password in one of the ways there are."""
     if asked.path == "/token":
