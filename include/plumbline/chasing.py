@@ -13,8 +13,7 @@ from itertools import groupby
 
 from plumbline.collect.messages import Messages, load_messages
 from plumbline.domain import Domain, load_domain
-from plumbline.errors import StopTheRun
-from plumbline.release import current, open_marts
+from plumbline.release import find, open_marts
 from plumbline.settings import Settings
 
 
@@ -89,11 +88,9 @@ def overdue(settings: Settings, unit: str | None = None, data_set: str | None = 
     With ``unit`` only what that unit and those below it owe, with ``data_set`` only that form. Raises StopTheRun
     when nothing is released yet.
     """
-    folder = current(settings)
-    if folder is None:
-        raise StopTheRun(f"there is no release in {settings.releases} yet: run `make nightly`")
+    release = find(settings, None)
     parameters = {"zone": load_domain(settings.domain).file.time_zone, "unit": unit, "data_set": data_set}
-    with open_marts(folder) as marts:
+    with open_marts(release.folder) as marts:
         return [Overdue(*row) for row in marts.execute(_OVERDUE, parameters).fetchall()]
 
 

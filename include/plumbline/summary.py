@@ -9,8 +9,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from plumbline.errors import StopTheRun
-from plumbline.release import CURRENT, current, open_marts
+from plumbline.release import CURRENT, find, open_marts
 from plumbline.settings import Settings
 
 _SHOWN = 8
@@ -25,9 +24,7 @@ _UNIT_OF_THE_LEDGER = (
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the current release for a person. Raises StopTheRun when there is none yet."""
-    folder = current(settings)
-    if folder is None:
-        raise StopTheRun(f"there is no release in {settings.releases} yet: run `make nightly`")
+    folder = find(settings, None).folder
     with open_marts(folder) as marts:
         _print_claims(marts, console)
         _print_coverage(marts, console)
