@@ -56,6 +56,7 @@ _REQUIRED = ("id", "kind", "left")
 _DIGITS = Context(prec=12, rounding=ROUND_HALF_EVEN)
 _WORST_LAST: tuple[Verdict, ...] = ("exact", "rounded", "truncated", "more_than", "fails")
 _SYMBOLS: dict[str, Effect] = {"<=": "at_most", "<": "below", ">=": "at_least", ">": "above"}
+_PER_CENT = 100
 _JUST_MORE = Term("", "just more")
 """What is added to a side that must be less than the other, not merely at most."""
 
@@ -113,11 +114,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
             text = content.decode("gb18030")
         except UnicodeDecodeError as error:
             raise StopTheRun(f"{path} is no text in UTF-8 or GB 18030: save it as CSV UTF-8") from error
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise StopTheRun(f"{path} is no CSV: {error}") from error
     header = [unicodedata.normalize("NFKC", name).strip().lower() for name in rows[0]] if rows else []
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
-        raise StopTheRun(f"{path}: no column {', '.join(missing)}; the columns are {', '.join(COLUMNS)}")
+        separated = "" if len(header) > 1 else ", separated by commas"
+        raise StopTheRun(f"{path}: no column {', '.join(missing)}; the columns are {', '.join(COLUMNS)}{separated}")
+    twice = [name for name in COLUMNS if header.count(name) > 1]
+    if twice:
+        raise StopTheRun(f"{path}: the column {twice[0]} stands twice")
     found = []
     for row in rows[1:]:
         if any(cell.strip() for cell in row):
@@ -263,11 +271,10 @@ def _judge(relation: _Relation, words: PrintedWords) -> Audited:
         whole = stated.whole if stated else None
     if verdict == "fails" and relation.computes_ratio and stated and stated.whole is None:
         # A ratio that is stated without a sign may be meant in per cent.
-        for per_cent in (whole for whole in words.ratios.values() if whole > 1):
-            figures = {**relation.figures, Term("stated", "0"): replace(stated, whole=per_cent)}
-            meant = _judge(replace(relation, figures=figures), words)
-            if meant.verdict != "fails":
-                return replace(meant, reason=f"stated without a sign; it is read as {meant.unit}")
+        figures = {**relation.figures, Term("stated", "0"): replace(stated, whole=_PER_CENT)}
+        meant = _judge(replace(relation, figures=figures), words)
+        if meant.verdict != "fails":
+            return replace(meant, reason=f"stated without a sign; it is read as {meant.unit or '%'}")
     if whole and 1 < whole < 100:
         whole = next((parts for parts in words.ratios.values() if parts >= 100), whole)  # tenths are shown in per cent
     value = _value(relation, relation.computed)

@@ -53,7 +53,8 @@ Effect: TypeAlias = Literal["about", "nearly", "at_least", "above", "more", "bel
     above     more than v. In Chinese law 以上 and 以下 include the number, 超过 and 不满 do not (Civil Code,
               article 1259)
     more      v and something, short of the next u: 12000 and more is [12000, 13000). Where u is 1 or
-              less, short of the next ten times u: 47 and more is [47, 50)
+              less, short of the next ten times u: 47 and more is [47, 50); but whole tenths and times
+              of a figure go on to the next: 2成多 is [2, 3)
     below     from zero to short of v
     at_most   from zero to v
 
@@ -63,6 +64,10 @@ A negative figure is its mirror: a fall of more than 3% is below -3%.
 Reading: TypeAlias = Literal["rounded", "truncated"]
 
 _ARABIC = "0123456789"
+_LONGEST = 200
+"""Characters of the longest text that is looked at."""
+_FOOTNOTE = re.compile("[0-9０-９][⁰¹²³⁴-⁹₀-₉]")
+"""A digit and a raised or lowered one, which would become two."""
 _BIG = 10_000
 """From here on a multiplier counts all that stands before it; smaller ones count the digit before."""
 
@@ -132,7 +137,8 @@ class Printed:
         if self.effect == "above":
             return self._between(Near(v, Fraction(1)), Near.beyond())
         if self.effect == "more":
-            wide = step if step > 1 else step * 10
+            tenths_or_times = self.whole is not None and self.whole <= 10
+            wide = step if step > 1 or (step == 1 and tenths_or_times) else step * 10
             return self._between(Near(v), Near((v // wide + 1) * wide, Fraction(-1)))
         return self._between(Near(Fraction(0)), Near(v, Fraction(-1 if self.effect == "below" else 0)))
 
@@ -190,6 +196,8 @@ class PrintedWords(Strict):
         It is one figure, with a sign of a ratio and a word at most. ``units`` are the names that may stand
         behind it and change nothing.
         """
+        if len(text) > _LONGEST or _FOOTNOTE.search(text):
+            return None
         written = _plain(text, self.group_marks)
         for phrase, meant in self._phrases:
             written = written.replace(phrase, meant)
@@ -204,7 +212,7 @@ class PrintedWords(Strict):
         falls = kinds.count("fall") + kinds.count("-")
         if (
             max(len(words), len(wholes), falls, kinds.count("unit")) > 1
-            or set(kinds[first:last]) - {"numeral", "word"}  # a word may stand within the figure: 30余万
+            or any(not self._stands_within(parts, position) for position in range(first, last))
             or {"fall", "-"} & set(kinds[last:])
             or ("-" in kinds and kinds[first - 1] != "-")
             or "unit" in kinds[:first]
@@ -221,6 +229,13 @@ class PrintedWords(Strict):
             effect=words[0] if words else None,
             is_plain=not (words or wholes or is_multiplied),
         )
+
+    def _stands_within(self, parts: list[tuple[str, str]], position: int) -> bool:
+        """Say whether a part may stand within a figure: a numeral, or 余 before what multiplies it, as in 30余万."""
+        kind, text = parts[position]
+        if kind == "word" and self._words[text] == "more":
+            return parts[position + 1][1] in self._multipliers
+        return kind == "numeral"
 
     def effect(self, word: str) -> Effect | None:
         """Return what a word does to the figure beside it; None where the domain does not know it."""
@@ -253,6 +268,8 @@ class PrintedWords(Strict):
         for match in list(self._counted.finditer(text))[:-1]:
             digits, multiplier = match["digits"], match["multiplier"]
             factor = self._multipliers[multiplier] if multiplier else 1
+            if digits and self._is_approximate(digits, stands_alone=match[0] == text):
+                return None
             number = self._number(digits) if digits else None
             opens = match.start() == 0
             if factor < _BIG and (
@@ -273,6 +290,16 @@ class PrintedWords(Strict):
                 section += factor * (number.value if number else 1)
                 below = factor
         return total + section, unit, is_multiplied
+
+    def _is_approximate(self, digits: str, *, stands_alone: bool) -> bool:
+        """Say whether characters that are digits say two numbers at once: 七八 is seven or eight, 三四十 30 or 40.
+
+        Digits one by one make a number only where it is nothing else: 二〇二四. A zero may stand before: 二百零五.
+        """
+        values = [self.digits[character] for character in digits if character in self.digits]
+        if len(values) < 2 or values[0] == 0:
+            return False
+        return not stands_alone or (len(values) == 2 and values[1] != 0)
 
     def _number(self, digits: str) -> _Number:
         """Return the number that digits stand for, in figures or in characters, and the unit of the last."""

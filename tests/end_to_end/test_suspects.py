@@ -85,6 +85,21 @@ def test_a_hint_is_worded_in_the_domains_language_and_in_english(found: Marts) -
     ]
 
 
+def test_a_claim_whose_text_is_a_plain_number_in_other_marks_is_that_number(district: Settings) -> None:
+    rules = load_rules(district, load_domain(district.domain))
+    with connect(district) as con:
+        expected = suspects(con, rules)
+        con.begin()
+        con.execute(
+            "insert into main.int_printed (data_set, org_unit_code, indicator, period, scope, reporter, printed) "
+            "select 'legal_aid', org_unit_code, 'advised', period, scope, reporter, '1,30' from main.obs_legal_aid "
+            "where scope = 'total'"
+        )
+        found = suspects(con, rules)
+        con.rollback()
+    assert found.equals(expected)
+
+
 def test_only_the_findings_that_are_asked_about_are_explained(district: Settings) -> None:
     rules = load_rules(district, load_domain(district.domain))
     with connect(district) as con:

@@ -217,6 +217,43 @@ def test_the_file_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
     assert [one.verdict for one in audit(path, SETTINGS)] == ["exact"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "left", "right", "stated"),
+    [
+        ("rate", "773", "777", "9.9"),
+        ("rate", "9", "1000", "90"),
+        ("growth", "7979", "8283", "-36.7"),
+        ("growth", "110", "100", "1"),
+        ("rate", "85", "100", "两成多"),
+        ("growth", "900", "100", "增长1倍多"),
+    ],
+)
+def test_a_ratio_without_a_sign_is_one_or_per_cent_and_a_tenth_and_more_is_no_half(
+    tmp_path: Path, kind: str, left: str, right: str, stated: str
+) -> None:
+    (found,) = judge(tmp_path, (kind, left, right, stated, ""))
+    assert found.verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"id,kind,left,stated\r1,sum,5;3,8\r", None),
+        (b'id,kind,left,stated\n1,sum,"' + b"5" * 200_000, "no CSV"),
+        (b"id,kind,left,left,stated\n1,sum,5,3,8\n", "left stands twice"),
+        (b"id;kind;left;stated\n1;sum;5;5\n", "commas"),
+    ],
+)
+def test_a_file_that_is_hardly_a_table_is_read_or_answered(tmp_path: Path, content: bytes, says: str | None) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_bytes(content)
+    if says is None:
+        assert [one.verdict for one in audit(path, SETTINGS)] == ["exact"]
+    else:
+        with pytest.raises(StopTheRun, match=says):
+            audit(path, SETTINGS)
+
+
 def test_a_file_that_is_no_such_table_stops_with_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "figures.csv"
     with pytest.raises(StopTheRun, match="cannot be read"):

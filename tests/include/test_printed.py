@@ -33,6 +33,9 @@ WORDS = PrintedWords(
     },
 )
 
+OURS = load_printed_words(ROOT / "include" / "domain")
+"""Those of this project's own domain."""
+
 
 @pytest.mark.parametrize(
     ("text", "value", "low", "below"),
@@ -221,3 +224,52 @@ def test_this_domain_understands_what_its_reports_print() -> None:
         "１,２３４．５万",
     ]
     assert [text for text in texts if words.parse(text) is None] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10～20人", "3~5", "1000~2000", "3~5万", "1万～2万", "90以上95", "3约5", "3<5", "3>5", "30余5", "1万余2千"],
+)
+def test_of_two_figures_none_is_made(text: str) -> None:
+    assert OURS.parse(text, ["人"]) is None
+
+
+@pytest.mark.parametrize("text", ["两三百", "三四十", "七八十", "五六万", "十七八", "七八"])
+def test_neighbouring_digits_in_characters_are_an_approximation_that_nobody_can_be_held_to(text: str) -> None:
+    assert OURS.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("二〇二四", 2024), ("二百零五", 205), ("三十五", 35), ("十七", 17), ("九十", 90), ("一百多万", 10**6)],
+)
+def test_a_number_in_characters_is_read(text: str, value: int) -> None:
+    printed = OURS.parse(text)
+    assert printed is not None
+    assert printed.value == value
+
+
+def test_a_footnotes_mark_is_no_digit() -> None:
+    assert OURS.parse("7979¹") is None
+    assert OURS.parse("120m²", ["m²"]) is not None
+
+
+def test_what_fell_to_a_figure_did_not_fall_by_it() -> None:
+    to, by = OURS.parse("降为5%"), OURS.parse("降5%")
+    assert to
+    assert by
+    assert (to.value, by.value) == (5, -5)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "below"), [("两成多", 2, 3), ("1倍多", 1, 2), ("20%多", 20, 30), ("25%多", 25, 30)]
+)
+def test_and_more_ends_at_the_next_tenth_or_the_next_time(text: str, low: float, below: float) -> None:
+    printed = OURS.parse(text)
+    assert printed is not None
+    assert (printed.low, printed.high) == (low, pytest.approx(below))
+    assert printed.high < below
+
+
+def test_a_text_too_long_for_a_figure_is_none() -> None:
+    assert OURS.parse("9" * 5_000) is None

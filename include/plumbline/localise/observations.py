@@ -92,8 +92,9 @@ class Observations:
 
     def stands_for(self, cell: Cell, value: float) -> tuple[float, float]:
         """Return the interval that a cell's text stands for, given its value; the digits of a rate leave some open."""
-        if cell in self._printed:
-            return self._printed[cell]
+        low, high = self._printed.get(cell, (None, None))
+        if low is not None and high is not None:  # else it was printed as a plain number
+            return low, high
         if self._domain.indicator(cell.data_set, cell.indicator).kind != "rate":
             return value, value
         digits = f"{value:.6f}".rstrip("0").partition(".")[2]
