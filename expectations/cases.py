@@ -3,8 +3,9 @@
 A comparison is made on one of three accounts: on what rolled up (``total``), on what a unit claims with
 everything below it (``claimed``), or on the report of a unit that stands alone (``own``). Totals are
 compared once all reports that they are made of have arrived, or already before where each report must
-satisfy the rule by itself: figures of one kind in one reporting group. Where reports may have left an
-optional indicator out, its total is a lower bound.
+satisfy the rule by itself and nothing came from below: figures of one kind in one reporting group. Where
+reports may have left an optional indicator out, its total is a lower bound. What flows is compared with an
+earlier period that was collected for as long: not a year with the one month from which on it was.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from plumbline.domain import Indicator
+from plumbline.domain import ADDITIVE, Indicator
+from plumbline.period import Period
 from plumbline.rules import Rule, Rules
 from plumbline.rules.expression import Term
 from plumbline.rules.intervals import Comparison, Interval, as_printed, at_least, stated_rate
@@ -73,8 +75,6 @@ class Figures:
     """The periods that are judged."""
     printed: frozenset[tuple[str, str]]
     """Data set and indicator of all claims that carry their text as printed."""
-    has_last_year: bool = True
-    """Whether there is an earlier year for any of the periods; else nothing is compared with it."""
 
     def column(self, term: Term, ending: str = "") -> Sql:
         """Return the column of a term's total or count, or one that stands beside it (``_claimed``)."""
@@ -127,7 +127,7 @@ class Figures:
             account="total",
             joins=self.joins(rule, relation.terms, "total"),
             due=all_of(
-                self._reaches(relation),
+                self._reaches(relation, "total"),
                 self.applies(rule),
                 self._arrived(relation),
                 f"coalesce({', '.join(stated)}) is not null" if stated else "false",
@@ -146,7 +146,7 @@ class Figures:
             account="claimed",
             joins=self.joins(rule, relation.terms, "claimed"),
             due=all_of(
-                self._reaches(relation),
+                self._reaches(relation, "claimed"),
                 self.applies(rule),
                 *(f"{self.claim(term).value} is not null" for term in relation.terms if not term.registered),
                 divisible(comparison),
@@ -175,7 +175,7 @@ class Figures:
             account="own",
             joins=self.joins(rule, relation.terms, "own"),
             due=all_of(
-                self._reaches(relation),
+                self._reaches(relation, "own"),
                 self.applies(rule),
                 *groups,
                 f"coalesce({', '.join(values)}) is not null",
@@ -308,17 +308,41 @@ class Figures:
             ]
         )
 
-    def _reaches(self, relation: Relation) -> str:
-        """Return the condition that the periods which a relation is about are there at all."""
-        looks_at_last_year = any(term.when == "last_year" for term in relation.terms)
-        return "false" if looks_at_last_year and not self.has_last_year else "true"
+    def _reaches(self, relation: Relation, account: Account) -> str:
+        """Return the condition that earlier periods are there to compare with, and collected for as long."""
+        earlier = [term for term in relation.terms if term.when != "now" and not term.registered]
+        periods = [
+            period
+            for period in self.periods
+            if all(self._can_compare(term, Period.parse(period), account) for term in earlier)
+        ]
+        if len(periods) == len(self.periods):
+            return "true"
+        return f"figure.period in ({_literals(periods)})" if periods else "false"
+
+    def _can_compare(self, term: Term, period: Period, account: Account) -> bool:
+        domain, group = self.rules.domain, self._group(term)
+        before = period.last_year if term.when == "last_year" else period.previous
+        if account == "claimed" or group is None:
+            return term.when == "previous" or domain.is_open(before)
+        owed = domain.data_sets[term.data_set].groups[group]
+        parts = domain.parts_owed(owed, before)
+        if self._indicator(term).kind in ("flow", "flag"):
+            return parts == domain.parts_owed(owed, period)
+        return term.when == "previous" or parts > 0
 
     def _arrived(self, relation: Relation) -> str:
         terms = relation.terms
+        complete = self.complete(terms)
         kinds = {(self._group(term), self._indicator(term).kind) for term in terms}
         if relation.rule.holds_in_every_form and len(kinds) == 1:
-            return f"figure.received_{self._group(terms[0])} > 0"
-        return self.complete(terms)
+            # Below, a claim may stand in for one of the terms alone.
+            own = all_of(*(f"{self.column(term, '_children')} is null" for term in terms if self._adds_up(term)))
+            return f"figure.received_{self._group(terms[0])} > 0 and ({own} or {complete})"
+        return complete
+
+    def _adds_up(self, term: Term) -> bool:
+        return self._indicator(term).kind in ADDITIVE
 
     def _indicator(self, term: Term) -> Indicator:
         return self.rules.domain.indicator(term.data_set, term.indicator)

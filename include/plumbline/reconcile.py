@@ -109,15 +109,8 @@ def _judge(settings: Settings) -> ReconcileResult:
         printed = con.execute(
             "select distinct data_set, indicator from main.int_printed where scope = 'total'"
         ).fetchall()
-        follow_a_year = {
-            period
-            for (period,) in con.execute(
-                "select period from domain.period semi join (select period as same_period_last_year "
-                "from domain.period) using (same_period_last_year)"
-            ).fetchall()
-        }
         figures = [
-            Figures(rules, data_set, periods, frozenset(printed), has_last_year=not follow_a_year.isdisjoint(periods))
+            Figures(rules, data_set, periods, frozenset(printed))
             for data_set, periods in _judged_periods(con, rules).items()
         ]
     judged: dict[str, list[Judged]] = {}

@@ -77,7 +77,7 @@ def test_every_rule_compared_something(marts: Marts) -> None:
         legal_aid.criminal_and_civil      3         1
         mediation.cases_carry_over        15        1    # not V91 with its nil return, which leaves pending open
         mediation.claim_is_sum            1         0    # T1's; the district's is incomplete
-        mediation.settled_within_closed   39        0
+        mediation.settled_within_closed   35        0    # nor what rolled up where V22 is missing
         org.townships_as_registered       1         0
         org.villages_as_registered        1         1
         training.attendance_is_ratio      1         1

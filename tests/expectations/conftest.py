@@ -29,7 +29,7 @@ DOMAIN = {
         {"level": "district", "name": "县", "name_en": "district"},
         {"level": "village", "name": "村", "name_en": "village"},
     ],
-    "periods": {"first": "2024-01"},
+    "periods": {"first": "2023-01"},
     "units_of_measure": {
         "件": {"name_en": "cases", "dimension": "case"},
         "个": {"name_en": "pieces", "dimension": "piece"},

@@ -104,6 +104,22 @@ def test_a_rule_is_only_for_its_levels_and_periods(country: Country) -> None:
     assert (finding["org_unit_code"], finding["period"]) == ("d", "2024")
 
 
+def test_before_all_reports_have_come_only_what_came_from_one_is_compared(country: Country) -> None:
+    # Below, a claim may stand in for what was received and for nothing else.
+    country.rules(cases=WITHIN)
+    partial = {"period": "2024-01", "received": 1, "closed": 2, "due_village": 2, "received_village": 1}
+    country.figures(
+        "cases",
+        [
+            {"org_unit_code": "d", **partial, "received_children": 1, "closed_children": 2},
+            {"org_unit_code": "a", **partial},
+            {"org_unit_code": "b", **partial, "received_village": 2, "received_children": 1},
+        ],
+    )
+    country.reconcile()
+    assert [finding["org_unit_code"] for finding in country.findings()] == ["a", "b"]
+
+
 def test_figures_of_different_reporters_are_compared_once_both_are_complete(country: Country) -> None:
     country.rules(cases={"within": {"family": "bound", "expression": "heard <= received"}})
     offending = {"period": "2024-01", "received": 1, "heard": 2}

@@ -65,3 +65,22 @@ def test_a_claim_is_compared_with_the_claim_before_as_both_were_printed(country:
     country.figures("cases", rows, printed=[{**text, "low": 100, "high": 199}])
     country.reconcile()
     assert [(finding["org_unit_code"], finding["account"]) for finding in country.findings()] == [("a", "claimed")]
+
+
+@pytest.mark.parametrize(("first", "is_found"), [("2023-01", True), ("2023-12", False)])
+def test_a_year_is_not_compared_with_the_month_from_which_on_it_was_collected(
+    first: str, is_found: bool, country: Country
+) -> None:
+    domain = country.settings.domain / "domain.yml"
+    domain.write_text(domain.read_text(encoding="utf-8").replace("2023-01", first), encoding="utf-8")
+    country.rules(cases={"band": {**BAND["band"], "expression": "received = last_year(received)"}})
+    country.figures(
+        "cases",
+        [
+            {"org_unit_code": "a", "period": "2023", "received": 1982},
+            {"org_unit_code": "a", "period": "2024", "received": 11349},
+        ],
+    )
+    country.reconcile()
+    assert [finding["period"] for finding in country.findings()] == (["2024"] if is_found else [])
+    assert {result["due"] for result in country.results()} == ({0, 1} if is_found else {0})
