@@ -13,6 +13,7 @@ import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
+from plumbline.collect.landing import batches
 from plumbline.errors import StopTheRun
 from plumbline.forms import HEADER_ROW, TOTAL_ROW, write_contract, write_form
 from plumbline.settings import ROOT, Settings
@@ -130,6 +131,17 @@ def test_properties_that_are_no_stamp_change_nothing(place: Place, properties: b
             archive.writestr(part, properties if part == "docProps/custom.xml" else stamped.read(part))
     result = place.collect("forms")
     assert (result.accepted, result.receipt_lines) == (2, 0)
+
+
+def test_a_form_that_comes_back_marked_still_reckons(place: Place) -> None:
+    path = form(place, "T1", "2024-02")
+    cells = [cell for row in sheet_of(path).iter_rows() for cell in row]
+    formulas_of = {cell.coordinate: cell.value for cell in cells if cell.data_type == "f"}
+    fill(path, {f"E{FIRST}": 12, f"F{FIRST}": "ten", f"E{FIRST + 1}": 0, f"F{FIRST + 1}": 0})
+    place.collect("forms")
+    (answer,) = (batches(place.settings)[0] / "receipts").glob("*.xlsx")
+    page = openpyxl.load_workbook(answer).worksheets[0]
+    assert {cell: page[cell].value for cell in formulas_of} == formulas_of
 
 
 def test_the_formulas_total_and_compute_rates_and_say_what_collection_would(place: Place) -> None:

@@ -46,20 +46,25 @@ def findings(
 def receipts(
     limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
 ) -> None:
-    """List what was wrong in what was submitted, newest first: where it stands, and what would be right."""
+    """List what was wrong in what was submitted, newest first: whose it is, where it stands, what would be right."""
     import duckdb
 
     from plumbline.collect.landing import batches
 
-    files = [str(path / "receipt_lines.parquet") for path in reversed(batches(Settings.from_environment()))]
-    if not files:
+    landed = [str(path) for path in reversed(batches(Settings.from_environment()))]
+    if not landed:
         raise StopTheRun("Nothing has landed yet: run `plumbline collect` first")
     with duckdb.connect() as con:
         lines = con.sql(
-            "select file_name, sheet, cell, severity, message, would_be "
-            "from read_parquet($files, file_row_number = true) "
-            "order by list_position($files, filename), file_row_number",
-            params={"files": files},
+            "select received_at::date as received, source, sender, line.file_name, sheet, cell, severity, "
+            "message, would_be "
+            "from read_parquet($lines, file_row_number = true) as line "
+            "left join read_parquet($deliveries) as delivery using (delivery_id) "
+            "order by list_position($lines, line.filename), line.file_row_number",
+            params={
+                "lines": [f"{path}/receipt_lines.parquet" for path in landed],
+                "deliveries": [f"{path}/deliveries.parquet" for path in landed],
+            },
         )
         table(lines, limit, "Nothing was wrong in any submission.")
 

@@ -13,17 +13,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from plumbline.collect.delivery import Format, RawTable
-from plumbline.collect.formats import UnreadableError, cell_text, shortest
+from plumbline.collect.formats import Digits, UnreadableError, cell_text, shortest
 
 
-def read_document(content: bytes, file_format: Format) -> RawTable:
-    """Return a file of records as a table; raises UnreadableError."""
+def read_document(content: bytes, file_format: Format, decimal_mark: str = ".") -> RawTable:
+    """Return a file of records as a table, its numbers written with ``decimal_mark``; raises UnreadableError."""
     match file_format:
         case "json":
-            return table_of_records(records_in(parse_json(content)))
+            return table_of_records(records_in(parse_json(content)), decimal_mark=decimal_mark)
         case "jsonl":
-            return _read_jsonl(content)
-    return _read_parquet(content)
+            return _read_jsonl(content, decimal_mark)
+    return _read_parquet(content, decimal_mark)
 
 
 def parse_json(content: bytes) -> Any:
@@ -43,7 +43,7 @@ def parse_json(content: bytes) -> Any:
         return json.loads(
             content.decode("utf-8-sig"),
             parse_int=str,
-            parse_float=lambda text: shortest(Decimal(text)),
+            parse_float=lambda text: Digits(shortest(Decimal(text))),
             parse_constant=str,
             object_pairs_hook=unique,
         )
@@ -72,17 +72,21 @@ def records_in(document: Any, path: str | None = None) -> list[dict[str, Any]]:
     return records
 
 
-def table_of_records(records: list[dict[str, Any]], row_numbers: Sequence[int] | None = None) -> RawTable:
+def table_of_records(
+    records: list[dict[str, Any]], row_numbers: Sequence[int] | None = None, decimal_mark: str = "."
+) -> RawTable:
     """Return JSON records as a table: a column for each key, those of an object in a record as ``unit.code``.
 
-    Rows are numbered from 1, or as ``row_numbers`` has it.
+    Rows are numbered from 1, or as ``row_numbers`` has it; numbers are written with ``decimal_mark``.
     """
     flat = [_flat(record) for record in records]
     header = list(dict.fromkeys(key for record in flat for key in record))
     return RawTable(
         sheet=None,
         header=list(header),
-        columns=[pa.array([cell_text(record.get(key)) for record in flat], pa.string()) for key in header],
+        columns=[
+            pa.array([cell_text(record.get(key), decimal_mark) for record in flat], pa.string()) for key in header
+        ],
         row_numbers=pa.array(row_numbers or range(1, len(flat) + 1), pa.int32()),
     )
 
@@ -97,7 +101,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _read_jsonl(content: bytes) -> RawTable:
+def _read_jsonl(content: bytes, decimal_mark: str) -> RawTable:
     records, row_numbers = [], []
     for number, line in enumerate(io.BytesIO(content), start=1):
         if not line.strip():
@@ -108,10 +112,10 @@ def _read_jsonl(content: bytes) -> RawTable:
             raise UnreadableError(f"line {number}: {error}") from error
         records.append(record)
         row_numbers.append(number)
-    return table_of_records(records, row_numbers)
+    return table_of_records(records, row_numbers, decimal_mark)
 
 
-def _read_parquet(content: bytes) -> RawTable:
+def _read_parquet(content: bytes, decimal_mark: str) -> RawTable:
     try:
         table = pa.parquet.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
@@ -119,12 +123,12 @@ def _read_parquet(content: bytes) -> RawTable:
     return RawTable(
         sheet=None,
         header=list(table.column_names),
-        columns=[_text_column(column) for column in table.columns],
+        columns=[_text_column(column, decimal_mark) for column in table.columns],
         row_numbers=pa.array(range(2, table.num_rows + 2), pa.int32()),
     )
 
 
-def _text_column(column: pa.ChunkedArray) -> pa.Array:
+def _text_column(column: pa.ChunkedArray, decimal_mark: str) -> pa.Array:
     if pa.types.is_integer(column.type) or pa.types.is_string(column.type):
         return pc.if_else(pc.equal(text := column.cast(pa.string()), ""), None, text).combine_chunks()
-    return pa.array([cell_text(cell) for cell in column.to_pylist()], pa.string())
+    return pa.array([cell_text(cell, decimal_mark) for cell in column.to_pylist()], pa.string())

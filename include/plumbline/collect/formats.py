@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,14 @@ LONGEST_NUMBER = 30
 
 class UnreadableError(Exception):
     """The bytes are not a file of their format; the text says what the reader met."""
+
+    code: ClassVar[str] = "unreadable_file"
+
+
+class NotUtf8Error(UnreadableError):
+    """The bytes are text, if they are, in another encoding than UTF-8."""
+
+    code = "not_utf8"
 
 
 def read_tables(
@@ -50,19 +58,30 @@ def read_tables(
         case "json" | "jsonl" | "parquet":
             from plumbline.collect.documents import read_document
 
-            return {None: read_document(content, file_format)}
+            return {None: read_document(content, file_format, source.decimal_mark)}
     from plumbline.collect.workbook import read_workbook
 
     return read_workbook(content, source, wanted)
 
 
-def cell_text(cell: Any) -> str | None:
-    """Return a cell of a workbook or database as text, None for an empty one."""
+class Digits(str):
+    """The digits of a number that came as one, and not as text."""
+
+
+def cell_text(cell: Any, decimal_mark: str = ".") -> str | None:
+    """Return a cell of a workbook or database as text, None for an empty one.
+
+    What came as a number is written with ``decimal_mark``, the contract's: marks are for texts, and 12.345 is
+    no twelve thousand.
+    """
     kind = type(cell)
     if kind is str:
         return cell or None
     if kind is float:
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.15g}"
+        text = str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.15g}"
+        return text if decimal_mark == "." else text.replace(".", decimal_mark)
+    if kind is Digits:
+        return str(cell.replace(".", decimal_mark))
     if kind is int:
         return str(cell)
     if cell is None:
@@ -70,7 +89,7 @@ def cell_text(cell: Any) -> str | None:
     if kind is bool:
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, Decimal):
-        return shortest(cell)
+        return shortest(cell).replace(".", decimal_mark)
     if isinstance(cell, datetime | date | time):
         return cell.isoformat()
     return str(cell)
@@ -116,6 +135,8 @@ def table_of_rows(
     sheet: str | None, rows: list[list[Any]], source: Source, merged: Sequence[tuple[Any, Any]] = ()
 ) -> RawTable:
     """Return rows of cells, the first of which is row 1, as a table. ``merged`` has ranges of cells, from 0."""
+    if source.decimal_mark != ".":
+        rows = [[cell_text(cell, source.decimal_mark) if type(cell) is float else cell for cell in row] for row in rows]
     if source.is_form:
         return RawTable(sheet, [], [], pa.array([], pa.int32()), top=[[*map(cell_text, row)] for row in rows])
     first, last = source.header_row - 1, source.header_row - 1 + source.header_rows
@@ -157,7 +178,8 @@ def read_csv(content: bytes, source: Source, delimiter: str = ",") -> RawTable:
     try:
         table, ragged = _read_rows(content, lines.tell(), len(header), delimiter)
     except pa.ArrowInvalid as error:
-        raise UnreadableError(" ".join(str(error).split())) from error
+        kind = NotUtf8Error if "invalid UTF8" in str(error) else UnreadableError
+        raise kind(" ".join(str(error).split())) from error
     numbers = np.arange(1, table.num_rows + len(ragged) + 1)
     numbers = np.setdiff1d(numbers, [row.number for row in ragged], assume_unique=True)
     return RawTable(
@@ -182,7 +204,9 @@ def _lines(lines: list[bytes], delimiter: str) -> list[list[str | None]]:
     try:
         texts = [line.decode("utf-8" if number else "utf-8-sig").rstrip("\r\n") for number, line in enumerate(lines)]
         return [[text or None for text in next(csv.reader([line], delimiter=delimiter), [])] for line in texts]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise NotUtf8Error(str(error)) from error
+    except csv.Error as error:
         raise UnreadableError(str(error)) from error
 
 

@@ -30,6 +30,8 @@ ENGLISH = {
     "receipt": "Receipt",
     "empty_file": "{file} is empty: it has no bytes.",
     "empty_file.would_be": "the file, sent again",
+    "not_utf8": "{file} is no text in UTF-8.",
+    "not_utf8.would_be": "the same table, saved as CSV UTF-8",
     "unreadable_file": "{file} cannot be read as {format} and may be cut off: {reason}.",
     "unreadable_file.would_be": "the complete file, sent again",
     "not_in_manifest": "{file} is not listed in {manifest}; it counts as received when it was collected.",

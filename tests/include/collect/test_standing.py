@@ -34,6 +34,7 @@ def test_what_landed_is_counted_over_all_nights(place: Place) -> None:
 
 
 def test_a_failure_is_remembered_from_its_first_time_until_it_passes(place: Place) -> None:
+    place.workbook("2024-01/T1.xlsx", ["V11", "一村", 3, 2])
     place.collect()
     well = standing(place).last_success
     shutil.rmtree(place.settings.inbox / "towns")

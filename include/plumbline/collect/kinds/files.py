@@ -55,7 +55,7 @@ class Contract(Source):
     path: str | None = None
     """The folder: below the inbox (when not given, under the source's name), or any address that fsspec knows."""
     files: str
-    """Which files of the folder, as a glob; the ending says the format."""
+    """Which files of the folder, as a glob; the ending says the format, in capitals or not."""
 
     @field_validator("path")
     @classmethod
@@ -79,6 +79,8 @@ class Contract(Source):
         is no known format.
         """
         connection = connections(self.connection) if self.connection else None
+        if self.path is None and not ledger.latest:  # nobody has delivered anything yet
+            (settings.inbox / self.source).mkdir(parents=True, exist_ok=True)
         with reaching(self.source, self.path or "", connection):
             folder = _Folder.at(self.path or self.source, settings, connection)
         manifest = self.envelope.manifest if self.envelope else None
@@ -166,7 +168,7 @@ class _Folder:
         if not glob.has_magic(pattern):
             return [pattern]
         try:
-            found = self.system.glob(f"{glob.escape(self.root)}/{pattern}", detail=True)
+            found = self.system.glob(f"{glob.escape(self.root)}/{_in_any_case(pattern)}", detail=True)
             if not found:
                 self.system.ls(self.root)  # a glob does not tell an empty folder from none, or from a closed one
         except FileNotFoundError:
@@ -217,6 +219,14 @@ class _Folder:
             return self.read(name)
         except FileNotFoundError:
             return None
+
+
+def _in_any_case(pattern: str) -> str:
+    """Return a glob whose ending matches in capitals, too: X.CSV is a CSV file."""
+    stem, dot, ending = pattern.rpartition(".")
+    if not ending.isalpha():
+        return pattern
+    return stem + dot + "".join(f"[{letter.lower()}{letter.upper()}]" for letter in ending)
 
 
 def _options(address: str, connection: Connection) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class _Reader:
         if page.paginator.has_next_page and _origin(str(page.request.url)) != _origin(base_url):
             # It would be sent the connection's password.
             raise StopTheRun(f"source {self.source.source}: {self._name(self._count)} leads to another server")
-        table = table_of_records(records)
+        table = table_of_records(records, decimal_mark=self.source.decimal_mark)
         self.extract.add([str(header) for header in table.header], table.columns)
         since = self.source.since
         if since and records:

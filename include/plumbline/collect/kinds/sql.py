@@ -92,7 +92,7 @@ class Contract(Source):
             if self.incremental and self.incremental not in header:
                 raise StopTheRun(f"source {self.source}: incremental: there is no column {self.incremental}: {header}")
             for rows in result.partitions(ROWS_AT_ONCE):
-                extract.add(header, _texts(rows, len(header)))
+                extract.add(header, _texts(rows, len(header), self.decimal_mark))
                 if self.incremental:
                     values = [row[header.index(self.incremental)] for row in rows]
                     last = max((value for value in [last, *values] if value is not None), default=None)
@@ -134,5 +134,7 @@ class Contract(Source):
         return statement.where(sqlalchemy.column(str(self.incremental)) >= value)
 
 
-def _texts(rows: Sequence[Sequence[Any]], width: int) -> list[pa.Array]:
-    return [pa.array([cell_text(row[position]) for row in rows], pa.string()) for position in range(width)]
+def _texts(rows: Sequence[Sequence[Any]], width: int, decimal_mark: str) -> list[pa.Array]:
+    return [
+        pa.array([cell_text(row[position], decimal_mark) for row in rows], pa.string()) for position in range(width)
+    ]

@@ -91,6 +91,43 @@ def test_a_file_of_any_format_lands_the_same(place: Place, contract: Contracts, 
 
 
 @pytest.mark.parametrize("ending", ["json", "jsonl", "parquet", "xls", "xlsx"])
+def test_a_number_is_what_it_is_worth_whatever_marks_the_texts_have(
+    place: Place, contract: Contracts, ending: str
+) -> None:
+    data_sets = {"mediation": {"columns": {name: name for name in ("cases", "settled", "paid")}}}
+    contract("platform", kind="files", files="*", decimal_mark=",", thousands_mark=".", data_sets=data_sets)
+    rows = [ROWS[0] | {"paid": 1234.5}, ROWS[1] | {"cases": 12.345, "paid": 0.25}]
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending](rows))
+    place.collect("platform")
+    assert place.landed("cells/mediation/2024-01", "reporter, paid") == [("V11", Decimal("1234.50"))]
+    ((cell, code, _),) = place.lines()
+    assert (cell[0], code) == ("C", "too_many_decimals")
+
+
+@pytest.mark.parametrize("content", [CSV.replace("unit", "单位"), CSV.replace("V12", "二")])
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+def test_text_in_another_encoding_is_answered_with_how_to_save_it(
+    place: Place, contract: Contracts, content: str, encoding: str
+) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", "platform/a.csv", content.encode(encoding))
+    assert place.collect("platform").accepted == 0
+    assert place.lines() == [(None, "not_utf8", "the same table, saved as CSV UTF-8")]
+
+
+def test_an_ending_in_capitals_is_the_ending(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*.csv")
+    place.write("inbox", "platform/A.CSV", CSV)
+    assert place.collect("platform").accepted == 2
+
+
+def test_a_folder_in_which_nothing_was_delivered_yet_is_made(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*.csv")
+    assert place.collect("platform").deliveries == 0
+    assert (place.settings.inbox / "platform").is_dir()
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl", "parquet", "xls", "xlsx"])
 def test_a_cell_that_is_no_count_is_returned_whatever_the_format(
     place: Place, contract: Contracts, ending: str
 ) -> None:
