@@ -160,12 +160,14 @@ def test_the_report_sets_each_collection_beside_its_bare_read() -> None:
 
 
 def test_every_way_of_judging_finds_the_rows_that_offend(country: Settings) -> None:
-    claims = ", ".join(f"null::decimal(18, 0) as {name}_claimed" for name in indicators())
+    beside = ", ".join(
+        f"null::decimal(18, 0) as {name}_{what}" for name in indicators() for what in ("claimed", "children")
+    )
     with duckdb.connect(str(country.warehouse)) as con:
         con.execute("create schema domain")
         con.execute("create table domain.period as select $period as period", {"period": PERIOD})
         con.execute(
-            f"create table fct_{DATA_SET} as select *, {claims}, 'as_reported' as basis, 1 as received_village "
+            f"create table fct_{DATA_SET} as select *, {beside}, 'as_reported' as basis, 1 as due_village, 1 as received_village "
             f"from {cells(country)} where scope = 'own'"
         )
         # Parts are 5 and more, and so is what others may not exceed.

@@ -22,7 +22,7 @@ def withdrawals(desk: Desk, submissions: pa.Table, wrong: set[int]) -> pa.Table:
     desk.con.register("sent", submissions)
     desk.give_table("with_errors", {"number": pa.int32()}, [(number,) for number in sorted(wrong)])
     files = {name: [str(folder / f"{name}.parquet") for folder in folders] for name in ("submissions", "deliveries")}
-    rows: pa.Table = desk.con.execute(
+    rows: pa.Table = desk.con.sql(
         f"""
         with spoken_for as (
             select distinct delivery.*, data_set, period, scope, sheet
@@ -62,6 +62,6 @@ def withdrawals(desk: Desk, submissions: pa.Table, wrong: set[int]) -> pa.Table:
                 and sent.reporter = standing.reporter and sent.period = standing.period
         )
         """,
-        files,
+        params=files,
     ).to_arrow_table()
     return rows.select(schema.names).cast(schema)

@@ -55,8 +55,8 @@ def accepted_before(settings: Settings, contents: set[str]) -> pa.Table:
     """Return what was accepted of these contents: content_sha256, file_name, data_set, reporter, period, scope."""
     con = duckdb.connect()
     con.register("content", pa.table({"content_sha256": sorted(contents)}))
-    return con.execute(
+    return con.sql(
         "select distinct content_sha256, file_name, data_set, reporter, period, scope "
         "from read_parquet($files, union_by_name = true) semi join content using (content_sha256) where not returned",
-        {"files": [str(folder / "submissions.parquet") for folder in batches(settings)]},
+        params={"files": [str(folder / "submissions.parquet") for folder in batches(settings)]},
     ).to_arrow_table()
