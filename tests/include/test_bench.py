@@ -167,7 +167,8 @@ def test_every_way_of_judging_finds_the_rows_that_offend(country: Settings) -> N
         con.execute("create schema domain")
         con.execute("create table domain.period as select $period as period", {"period": PERIOD})
         con.execute(
-            f"create table fct_{DATA_SET} as select *, {beside}, 'as_reported' as basis, 1 as due_village, 1 as received_village "
+            f"create table fct_{DATA_SET} as "
+            f"select *, {beside}, 'as_reported' as basis, 1 as due_village, 1 as received_village "
             f"from {cells(country)} where scope = 'own'"
         )
         # Parts are 5 and more, and so is what others may not exceed.

@@ -39,6 +39,8 @@ JUDGED = {
 
 _NIGHT_STEPS = ("build figures", "reconcile", "build marts", "gate", "publish")
 _GIB = 2**30
+_WIDE = 130
+"""Columns of a report that goes into a file: at fewer, its numbers are cut."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def bench(
     then plant errors in trees and in a whole country, and see whether they are found. Everything is written below
     data/bench and stays there until the next run.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
     everything = not (inbox or registry or edition or judging or suspects)
     if everything or inbox:
         with console.status("collecting an inbox"):
