@@ -1,4 +1,4 @@
-"""The linear system around findings, from the warehouse's wide tables, and the suspects in it.
+"""The linear system around findings, from the warehouse's wide tables.
 
 Observations are the cells: own accounts as reporters sent them, and claimed totals. The rows are the rules as they
 were compared, each broken down to where it is smallest, so that nothing but the neighbourhood of findings is read:
