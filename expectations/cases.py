@@ -10,8 +10,9 @@ earlier period that was collected for as long: not a year with the one month fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Literal
 
 from plumbline.domain import ADDITIVE, Indicator
@@ -43,6 +44,11 @@ class Case:
     right_printed: str = "null::varchar"
     with_pseudo: str = "null::bigint"
     without_pseudo: str = "null::bigint"
+
+    @property
+    def can_be_due(self) -> bool:
+        """Whether it is due at all, in whatever row."""
+        return self.due != "false"
 
     @property
     def has_figures(self) -> str:
@@ -241,7 +247,7 @@ class Figures:
 
         One row per org unit, period and basis.
         """
-        cases = _possible(cases)
+        cases = list(cases)
         return (
             f"select figure.org_unit_code, figure.period, figure.basis\n{self._source(cases)}\n"
             f"and ({' or '.join(f'({case.offends})' for case in cases) or 'false'})"
@@ -252,7 +258,7 @@ class Figures:
 
         One row per org unit, period, basis, indicator and account, with both sides' values and texts.
         """
-        cases = _possible(cases)
+        cases = list(cases)
         offences = ",\n".join(
             f"case when {case.offends} then {{{{"
             f"'indicator_id': {literal(f'{self.data_set}.{case.indicator}')}, "
@@ -280,7 +286,6 @@ class Figures:
         ``cases`` are the comparisons of each rule, by rule id. One row per period and rule: period,
         rule_id, due, compared.
         """
-        cases = {rule_id: _possible(listed) for rule_id, listed in cases.items()}
         numbered = list(enumerate(case for listed in cases.values() for case in listed))
         flags = "".join(
             f", ({case.due}) as due_{number}, due_{number} and {case.has_figures} as compared_{number}"
@@ -321,28 +326,31 @@ class Figures:
         return f"figure.period in ({_literals(periods)})" if periods else "false"
 
     def _can_compare(self, term: Term, period: Period, account: Account) -> bool:
-        domain, group = self.rules.domain, self._group(term)
+        group = self._group(term)
         before = period.last_year if term.when == "last_year" else period.previous
         if account == "claimed" or group is None:
-            return term.when == "previous" or domain.is_open(before)
-        owed = domain.data_sets[term.data_set].groups[group]
-        parts = domain.parts_owed(owed, before)
+            return term.when == "previous" or self.rules.domain.is_open(before)
+        parts = self._parts_owed(term.data_set, group, before)
         if self._indicator(term).kind in ("flow", "flag"):
-            return parts == domain.parts_owed(owed, period)
+            return parts == self._parts_owed(term.data_set, group, period)
         return term.when == "previous" or parts > 0
+
+    @cached_property
+    def _parts_owed(self) -> Callable[[str, str, Period], int]:
+        """``Domain.parts_owed`` of a data set's group: templates ask the same for each of their indicators."""
+        domain = self.rules.domain
+        return cache(lambda name, group, period: domain.parts_owed(domain.data_sets[name].groups[group], period))
 
     def _arrived(self, relation: Relation) -> str:
         terms = relation.terms
         complete = self.complete(terms)
         kinds = {(self._group(term), self._indicator(term).kind) for term in terms}
         if relation.rule.holds_in_every_form and len(kinds) == 1:
+            ((group, kind),) = kinds
             # Below, a claim may stand in for one of the terms alone.
-            own = all_of(*(f"{self.column(term, '_children')} is null" for term in terms if self._adds_up(term)))
-            return f"figure.received_{self._group(terms[0])} > 0 and ({own} or {complete})"
+            own = all_of(*(f"{self.column(term, '_children')} is null" for term in terms if kind in ADDITIVE))
+            return f"figure.received_{group} > 0 and ({own} or {complete})"
         return complete
-
-    def _adds_up(self, term: Term) -> bool:
-        return self._indicator(term).kind in ADDITIVE
 
     def _indicator(self, term: Term) -> Indicator:
         return self.rules.domain.indicator(term.data_set, term.indicator)
@@ -367,11 +375,6 @@ def all_of(*conditions: object) -> str:
     """Return the condition that all of ``conditions`` hold."""
     texts = [str(condition) for condition in conditions]
     return "false" if "false" in texts else " and ".join(text for text in texts if text != "true") or "true"
-
-
-def _possible(cases: Iterable[Case]) -> list[Case]:
-    """Return the comparisons that can be due at all: conditions that never hold take DuckDB time to plan, too."""
-    return [case for case in cases if case.due != "false"]
 
 
 def divisible(comparison: Comparison[Sql]) -> str:

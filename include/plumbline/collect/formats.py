@@ -79,7 +79,7 @@ def cell_text(cell: Any, decimal_mark: str = ".") -> str | None:
         return cell or None
     if kind is float:
         text = str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.15g}"
-        return text if decimal_mark == "." else text.replace(".", decimal_mark)
+        return text.replace(".", decimal_mark)
     if kind is Digits:
         return str(cell.replace(".", decimal_mark))
     if kind is int:
