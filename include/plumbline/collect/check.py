@@ -19,7 +19,7 @@ from plumbline.collect.answers import LONGEST_QUOTE, Line, lines_of_problems, li
 from plumbline.collect.contract import Place
 from plumbline.collect.delivery import Delivery, Problem, RawTable
 from plumbline.collect.desk import Desk, literal, quoted
-from plumbline.collect.formats import UnreadableError, read_tables
+from plumbline.collect.formats import UnreadableError, delimiter_of, read_tables
 from plumbline.collect.landing import SCHEMAS, TIME, Batch
 from plumbline.collect.layout import LONG, ROLES, Layout
 from plumbline.collect.left_out import withdrawals
@@ -122,6 +122,8 @@ def _lay_out(desk: Desk, layout: Layout, number: int, delivery: Delivery, unknow
         except BaseException as error:
             reason = str(error) or type(error).__name__
             values = {"file": name, "format": delivery.format, "reason": reason[:LONGEST_QUOTE]}
+            delimiter = delimiter_of(source, delivery.format).replace("\t", "\\t")
+            values |= {"encoding": source.encoding, "delimiter": delimiter}
             code = error.code if isinstance(error, UnreadableError) else UnreadableError.code
             problems.append(Problem(code, values))
     layout.problems += [(number, problem) for problem in problems]

@@ -7,6 +7,7 @@ indicators exist is checked by ``carried_data_sets``.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import operator
@@ -42,6 +43,13 @@ def _compiles(pattern: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
 """A regular expression."""
+
+
+def _is_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError as error:
+        raise ValueError(f"{name!r} is no encoding that Python knows") from error
 
 
 class Column(Strict):
@@ -214,6 +222,12 @@ class Source(Strict):
     header_row: int = Field(1, ge=1, le=1_000)
     header_rows: int = Field(1, ge=1, le=10)
     """How many rows the header has; a column's header is then the texts above one another: 调解/案件."""
+    encoding: Annotated[str, AfterValidator(_is_encoding)] = "utf-8"
+    """Of text, such as gb18030, which reads GBK and GB 2312 too. A file that begins as UTF-8 with a mark is that."""
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """What stands between the cells of CSV. When not given, a comma, and in a .tsv file a tab."""
+    ignore_sheets: Pattern | None = None
+    """A pattern: sheets whose name it matches are there for people, such as a cover."""
     decimal_mark: Literal[".", ","] = "."
     thousands_mark: Literal["", ",", ".", " ", "'", "\u00a0", "\u202f"] = ""
     """When not given, a figure with one is returned."""
@@ -288,8 +302,9 @@ class Source(Strict):
             for place in (self.period, self.unit, self.reporter, self.sender)
         ):
             raise ValueError(f"kind {self.kind} has no file_name to take a value from")
-        if self.header_row != 1:
-            raise ValueError(f"kind {self.kind} has no header_row")
+        for key in ("header_row", "encoding", "delimiter", "ignore_sheets"):
+            if getattr(self, key) != Source.model_fields[key].default:
+                raise ValueError(f"kind {self.kind} has no {key}")
         return self
 
     @property

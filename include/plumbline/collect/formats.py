@@ -9,6 +9,7 @@ result. A share formatted as a percentage is stored as 0.99 and is read as ``0.9
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
@@ -29,6 +30,9 @@ from plumbline.collect.delivery import Column, Format, Problem, RawTable
 LONGEST_NUMBER = 30
 """Digits; ``1e999999`` in 8 bytes would be a million of them."""
 
+_DELIMITERS = ",;\t|"
+"""What cells are found to stand apart by where a contract names something else; no header has one of these in it."""
+
 
 class UnreadableError(Exception):
     """The bytes are not a file of their format; the text says what the reader met."""
@@ -36,10 +40,16 @@ class UnreadableError(Exception):
     code: ClassVar[str] = "unreadable_file"
 
 
-class NotUtf8Error(UnreadableError):
-    """The bytes are text, if they are, in another encoding than UTF-8."""
+class WrongEncodingError(UnreadableError):
+    """The bytes are text, if they are, in another encoding than the contract's."""
 
-    code = "not_utf8"
+    code = "wrong_encoding"
+
+
+class WrongDelimiterError(UnreadableError):
+    """The cells stand apart by something else than the contract's delimiter."""
+
+    code = "wrong_delimiter"
 
 
 def read_tables(
@@ -51,17 +61,36 @@ def read_tables(
     where each is a unit's; the value of others is None. Raises UnreadableError.
     """
     match file_format:
-        case "csv":
-            return {None: read_csv(content, source)}
-        case "tsv":
-            return {None: read_csv(content, source, delimiter="\t")}
+        case "csv" | "tsv":
+            delimiter = delimiter_of(source, file_format)
+            return {None: read_csv(in_utf8(content, source.encoding), source, delimiter)}
         case "json" | "jsonl" | "parquet":
             from plumbline.collect.documents import read_document
 
+            if file_format != "parquet":
+                content = in_utf8(content, source.encoding)
             return {None: read_document(content, file_format, source.decimal_mark)}
     from plumbline.collect.workbook import read_workbook
 
     return read_workbook(content, source, wanted)
+
+
+def delimiter_of(source: Source, file_format: Format) -> str:
+    """Return what stands between the cells of a file of text."""
+    return source.delimiter or ("\t" if file_format == "tsv" else ",")
+
+
+def in_utf8(content: bytes, encoding: str) -> bytes:
+    """Return text in UTF-8; a byte order mark of UTF-8 outweighs ``encoding``. Raises WrongEncodingError.
+
+    What is said to be UTF-8 is returned as it is: who parses it finds out.
+    """
+    if encoding == "utf-8" or content.startswith(codecs.BOM_UTF8):
+        return content
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeError as error:
+        raise WrongEncodingError(str(error)) from error
 
 
 class Digits(str):
@@ -161,7 +190,7 @@ def _header(lines: list[list[str | None]]) -> list[str | None]:
     return header
 
 
-def read_csv(content: bytes, source: Source, delimiter: str = ",") -> RawTable:
+def read_csv(content: bytes, source: Source, delimiter: str) -> RawTable:
     """Return a CSV file in UTF-8 (with or without a byte order mark) as a table.
 
     The rows up to the header are lines. A row with more or fewer cells than the header is left out and
@@ -175,10 +204,12 @@ def read_csv(content: bytes, source: Source, delimiter: str = ",") -> RawTable:
     lines = io.BytesIO(content)
     top = _lines([lines.readline() for _ in range(last)], delimiter)
     header = _header(top[source.header_row - 1 :])
+    if len(header) == 1 and header[0] and any(other in header[0] for other in _DELIMITERS):
+        raise WrongDelimiterError(header[0])
     try:
         table, ragged = _read_rows(content, lines.tell(), len(header), delimiter)
     except pa.ArrowInvalid as error:
-        kind = NotUtf8Error if "invalid UTF8" in str(error) else UnreadableError
+        kind = WrongEncodingError if "invalid UTF8" in str(error) else UnreadableError
         raise kind(" ".join(str(error).split())) from error
     numbers = np.arange(1, table.num_rows + len(ragged) + 1)
     numbers = np.setdiff1d(numbers, [row.number for row in ragged], assume_unique=True)
@@ -205,7 +236,7 @@ def _lines(lines: list[bytes], delimiter: str) -> list[list[str | None]]:
         texts = [line.decode("utf-8" if number else "utf-8-sig").rstrip("\r\n") for number, line in enumerate(lines)]
         return [[text or None for text in next(csv.reader([line], delimiter=delimiter), [])] for line in texts]
     except UnicodeDecodeError as error:
-        raise NotUtf8Error(str(error)) from error
+        raise WrongEncodingError(str(error)) from error
     except csv.Error as error:
         raise UnreadableError(str(error)) from error
 

@@ -108,7 +108,12 @@ def _refuse_vast_sheet(sheet: bytes, limits: Limits) -> None:
 def _read(
     workbook: CalamineWorkbook, source: Source, wanted: Collection[str], with_errors: bytes | None
 ) -> dict[str | None, RawTable | None]:
-    sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    sheets = [
+        sheet
+        for sheet in workbook.sheets_metadata
+        if sheet.typ == SheetTypeEnum.WorkSheet
+        and not (source.ignore_sheets and re.search(source.ignore_sheets, sheet.name))
+    ]
     visible = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
     names = [sheet.name for sheet in sheets]
     asked = visible if source.layout == "sheet_per_unit" else wanted

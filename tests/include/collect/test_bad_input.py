@@ -359,7 +359,7 @@ def test_a_csv_file_that_is_none_is_answered(place: Place) -> None:
     )
     assert place.landed("receipt_lines", "file_name, code", "file_name") == [
         ("empty.csv", "empty_file"),
-        ("encoded.csv", "not_utf8"),
+        ("encoded.csv", "wrong_encoding"),
         ("header_only.csv", "no_rows"),
         ("no_header.csv", "missing_header"),
         ("no_rows.csv", "no_rows"),

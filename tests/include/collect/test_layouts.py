@@ -120,6 +120,16 @@ def test_every_sheet_is_a_units_where_the_contract_says_so(place: Place) -> None
     assert {code for _, code, _ in place.lines()} == {"not_a_number", "not_in_sheet_name", "missing_label"}
 
 
+@pytest.mark.parametrize("layout", ["sheet_per_unit", "form"])
+def test_sheets_for_people_are_passed_over_where_the_contract_says_so(place: Place, layout: str) -> None:
+    data_sets = {"mediation": {"columns": {"案件数": "cases", "其中成功": "settled"}}}
+    place.contract("towns", **FORM | {"layout": layout, "ignore_sheets": "^(封面|说明)$", "data_sets": data_sets})
+    sheets(place, "a/1.xlsx", 封面=[["2024年度"]], 一村=PAGE, 说明=[["此表由村填写"]])
+    place.collect()
+    assert place.lines() == []
+    assert place.landed("submissions", "reporter, sheet, returned") == [("V11", "一村", False)]
+
+
 def test_a_sheet_per_unit_may_have_a_row_per_indicator(place: Place) -> None:
     place.contract(
         "towns",
@@ -405,6 +415,9 @@ def test_claims_with_a_multiplier_stand_for_the_interval_of_their_print(place: P
         ({"unit": {"cell": "b2"}}, "unit.cell"),
         ({"period": {"value": "2024-01", "pattern": "x"}}, "pattern goes with column, cell or label"),
         ({"ignore_rows": "("}, "ignore_rows: .* is not a regular expression"),
+        ({"ignore_sheets": "["}, "ignore_sheets: .* is not a regular expression"),
+        ({"encoding": "gbk2"}, "encoding: .*'gbk2' is no encoding"),
+        ({"delimiter": "::"}, "delimiter"),
     ],
 )
 def test_a_contract_that_contradicts_itself_names_the_key(place: Place, changes: dict[str, Any], message: str) -> None:

@@ -112,7 +112,47 @@ def test_text_in_another_encoding_is_answered_with_how_to_save_it(
     contract("platform", kind="files", files="*")
     place.write("inbox", "platform/a.csv", content.encode(encoding))
     assert place.collect("platform").accepted == 0
-    assert place.lines() == [(None, "not_utf8", "the same table, saved as CSV UTF-8")]
+    assert place.lines() == [(None, "wrong_encoding", "the same table, saved as CSV UTF-8")]
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-8"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_text_is_read_in_the_encoding_that_the_contract_says(
+    place: Place, contract: Contracts, encoding: str, ending: str
+) -> None:
+    columns = {"案件": "cases", "办结": "settled"}
+    contract("platform", kind="files", files="*", encoding=encoding, data_sets={"mediation": {"columns": columns}})
+    rows = [{"unit": "V11", "month": "2024-01", "案件": "12", "办结": "10"}]
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending](rows).decode().encode(encoding))
+    place.collect("platform")
+    assert place.lines() == []
+    assert place.landed("cells/mediation/2024-01", "reporter, cases") == [("V11", Decimal(12))]
+
+
+def test_text_that_a_byte_order_mark_says_is_utf_8_is_read_as_that(place: Place, contract: Contracts) -> None:
+    """A sender who saved a file again as its receipt proposed is understood."""
+    contract("platform", kind="files", files="*", encoding="gb18030")
+    place.write("inbox", "platform/a.csv", CSV.encode("utf-8-sig"))
+    assert place.collect("platform").accepted == 2
+
+
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_cells_stand_apart_as_the_contract_says(place: Place, contract: Contracts, delimiter: str) -> None:
+    contract("platform", kind="files", files="*", delimiter=delimiter)
+    place.write("inbox", "platform/a.csv", CSV.replace(",", delimiter))
+    assert place.collect("platform").accepted == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "would_be"), [(";", None, ","), ("\t", None, ","), (",", ";", ";"), (";", "\t", "\\t")]
+)
+def test_cells_that_stand_apart_by_something_else_are_answered(
+    place: Place, contract: Contracts, written: str, said: str | None, would_be: str
+) -> None:
+    contract("platform", kind="files", files="*", delimiter=said)
+    place.write("inbox", "platform/a.csv", CSV.replace(",", written))
+    assert place.collect("platform").accepted == 0
+    assert place.lines() == [(None, "wrong_delimiter", f"cells separated by {would_be}")]
 
 
 def test_an_ending_in_capitals_is_the_ending(place: Place, contract: Contracts) -> None:
