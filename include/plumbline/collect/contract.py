@@ -397,6 +397,7 @@ def json_schema() -> str:
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
+@functools.lru_cache(10_000)
 def normalised(header: str) -> str:
     """Return a header without white space: line breaks and padding in it say nothing."""
     return "".join(header.split())

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 
 from plumbline import records
@@ -77,7 +78,7 @@ def untimely(desk: Desk, data_set: DataSet, placed: pa.Table, wrong: set[int]) -
     _give_first_accepted(desk, data_set)
     _give_excepted(desk, data_set)
     names = ["_delivery", "_reporter", "_unit", "_of", "_received_at", "_ends_on", "_made_out"]
-    desk.con.register("placed", placed.select(names).append_column("_row", pa.array(range(len(placed)), pa.int64())))
+    desk.con.register("placed", placed.select(names).append_column("_row", pa.array(np.arange(len(placed)))))
     desk.give_table("wrong", {"row": pa.int64()}, [(row,) for row in sorted(wrong)])
     late_days, revisions = data_set.late_days, data_set.revisions
     first_until = "null::date" if late_days is None else f"due_on + {late_days}"

@@ -174,8 +174,7 @@ class _Sheet:
                     row = min(number, first - 1) if self.table.columns else number
                     self.problem("too_long_cell", f"{letter(position)}{row}", characters=str(len(text)), most=str(most))
         for position, column in enumerate(self.table.columns):
-            lengths = _lengths(column)
-            if lengths.max(initial=0) > most:
+            if _may_exceed(column, most) and (lengths := _lengths(column)).max() > most:
                 at = int(lengths.argmax())
                 cell = f"{letter(position)}{self.table.row_numbers[at].as_py()}"
                 self.problem("too_long_cell", cell, characters=str(lengths[at]), most=str(most))
@@ -353,6 +352,13 @@ def _is_empty(column: Column) -> bool:
     if isinstance(column, list):
         return all(cell in (None, "") for cell in column)
     return bool(column.null_count == len(column))
+
+
+def _may_exceed(column: Column, most: int) -> bool:
+    """Say whether a cell may have more than so many characters: none has more characters than bytes."""
+    if isinstance(column, list):
+        return any(type(cell) is str and len(cell) > most for cell in column)
+    return (pc.max(pc.binary_length(column)).as_py() or 0) > most
 
 
 def _lengths(column: Column) -> np.ndarray[Any, Any]:

@@ -19,6 +19,7 @@ from plumbline.collect.contract import Carried
 from plumbline.collect.desk import Desk, literal, literals, quoted
 from plumbline.collect.envelope import parse_time
 from plumbline.collect.landing import TIME
+from plumbline.collect.layout import ROLES
 from plumbline.collect.returned import accepted_before
 from plumbline.domain import Applicability, DataSet
 from plumbline.errors import StopTheRun
@@ -26,6 +27,11 @@ from plumbline.period import Period
 
 NOT_DUE = ("not_a_reporter", "wrong_period_type", "not_collected")
 """Problems of a row whose reporter owes nothing of the data set."""
+
+AS_WRITTEN = {name: name for name in ("_delivery", "_sheet", "_row_number", "_content", *ROLES) if name != "_unit"} | {
+    "_written": "_unit"
+}
+"""The columns of a placed row that are the laid-out row's own, by name here to name there."""
 
 
 def place_rows(desk: Desk, item: Carried, rows: pa.Table) -> pa.Table:
@@ -53,10 +59,10 @@ def place_rows(desk: Desk, item: Carried, rows: pa.Table) -> pa.Table:
     _give_times(desk)
     _give_roots(desk, item.data_set)
     _give_names(desk)
-    placed = desk.ask(_placed_sql(desk, item.data_set)).combine_chunks()
-    numbers = placed["_row"].to_numpy()
-    if np.any(numbers[1:] < numbers[:-1]):
-        placed = placed.take(pa.array(np.argsort(numbers)))
+    placed = _in_order(desk.ask(_placed_sql(desk, item.data_set)).combine_chunks())
+    as_written = rows if len(rows) == len(placed) else rows.take(placed["_row"])
+    for name, role in AS_WRITTEN.items():
+        placed = placed.append_column(name, as_written[role])
     placed = _drop_rows_that_say_nothing(desk, item, rows, placed)
     placed = _name_what_is_unknown(desk, placed)
     placed = _drop_rows_accepted_before(desk, item, placed)
@@ -249,15 +255,15 @@ def _placed_sql(desk: Desk, data_set: DataSet) -> str:
             select *{owed} from about
         )
         select
-            _row, _delivery, _sheet, _row_number, _content, _of, _period, _starts_on, _ends_on, _unit, _written,
-            _office, _received, _sender, _kind, _reporter, _does, _explanation, _received_at{groups},
+            _row, _of, _starts_on, _ends_on, _unit, _sender, _kind, _reporter, _does, _received_at{groups},
             case {_problem_sql(desk, data_set)} end as _problem,
             _places,
             coalesce(_of is not null and _unit_is_there and _kind is not null, false) as _made_out,
             left(md5(concat_ws('|', _delivery_id, _content, '{data_set.data_set}', _reporter, _of, '{
         source.scope
     }')), 16)
-                as _submission_id
+                as _submission_id,
+            hash(_submission_id) as _id_hash
         from owing
     """
 
@@ -360,11 +366,18 @@ def _drop_rows_accepted_before(desk: Desk, item: Carried, placed: pa.Table) -> p
     return placed.filter(pc.invert(pc.is_in(placed["_row"], done["_row"].combine_chunks())))
 
 
+def _in_order(placed: pa.Table) -> pa.Table:
+    """Return the rows in the order of ``_row``: DuckDB's threads finish as they like."""
+    numbers = placed["_row"].to_numpy()
+    return placed.take(pa.array(np.argsort(numbers))) if np.any(numbers[1:] < numbers[:-1]) else placed
+
+
 def _mark_rows_given_twice(placed: pa.Table) -> pa.Table:
     """Mark the rows of one reporter and period in a delivery; ``_places`` says where they stand."""
     made_out = placed["_submission_id"].filter(placed["_made_out"])
     again = np.zeros(len(placed), bool)
-    if pc.count_distinct(made_out).as_py() < len(made_out):
+    hashes = np.sort(placed["_id_hash"].filter(placed["_made_out"]).to_numpy())
+    if np.any(hashes[1:] == hashes[:-1]):  # numbers are sorted sooner than texts are counted
         counted = made_out.value_counts()
         several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
         twice = pc.and_(pc.is_in(placed["_submission_id"], several), placed["_made_out"])
@@ -382,7 +395,7 @@ def _mark_rows_given_twice(placed: pa.Table) -> pa.Table:
                 places[number] = ", ".join(str(stand[other]) for other in same)
         for name, values in (("_problem", problems), ("_places", places)):
             placed = placed.set_column(placed.schema.get_field_index(name), name, pa.array(values, pa.string()))
-    return placed.append_column("_is_given_again", pa.array(again))
+    return placed.drop_columns("_id_hash").append_column("_is_given_again", pa.array(again))
 
 
 def _stop_if_the_contract_is_incomplete(desk: Desk, item: Carried, placed: pa.Table) -> None:

@@ -42,6 +42,8 @@ def outdated(desk: Desk, delivery: Delivery) -> Iterator[Problem]:
 
 def _read(content: bytes) -> dict[str, str]:
     """Return a workbook's custom properties that are texts; none where they cannot be read."""
+    if _PART.encode() not in content:  # an archive's directory names its parts as they are
+        return {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if _PART not in archive.namelist() or archive.getinfo(_PART).file_size > _MOST_BYTES:

@@ -29,7 +29,7 @@ OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 _FAILURES = (CalamineError, XLRDError, zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError, RuntimeError)
 _REFERENCE = re.compile(rb"""\br=["']([A-Za-z]*)(\d{1,9})["']""")
-_FAR = re.compile(rb"""\br=["'](?:[A-Za-z]{3}|[A-Za-z]{0,2}\d{5})""")
+_FAR = re.compile(rb"""r=["'](?:[A-Za-z]{3}|[A-Za-z]{0,2}\d{5})""")
 """A reference that reaches beyond ZZ9999: without one, no sheet has more than seven million cells."""
 _MOST_PACKED = 1032
 """Deflate packs no more bytes into one."""

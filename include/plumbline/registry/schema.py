@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import duckdb
 import pyarrow as pa
 
@@ -41,6 +43,11 @@ KINDS = ("rename", "recode", "merge", "split", "transfer", "upgrade", "abolish",
 
 def empty(columns: dict[str, str]) -> pa.Table:
     """Return a table of these columns without rows."""
+    return _empty(tuple(columns.items()))
+
+
+@cache
+def _empty(columns: tuple[tuple[str, str], ...]) -> pa.Table:
     with duckdb.connect() as con:
-        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in columns.items())
+        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in columns)
         return con.sql(f"select {nothing} where false").to_arrow_table()

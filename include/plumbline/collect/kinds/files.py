@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -184,9 +185,11 @@ class _Folder:
 
     def _is_inside(self, path: str) -> bool:
         """Say whether a file is the source's own: a link may lead to what is not."""
-        return not isinstance(self.system, LocalFileSystem) or Path(path).resolve().is_relative_to(
-            Path(self.root).resolve()
-        )
+        return not isinstance(self.system, LocalFileSystem) or Path(path).resolve().is_relative_to(self._real_root)
+
+    @cached_property
+    def _real_root(self) -> Path:
+        return Path(self.root).resolve()
 
     def size(self, name: str) -> int:
         """Return how many bytes a file has; 0 where the system does not say."""
