@@ -36,6 +36,7 @@ ROLE_OF = {
     "unknown_office": "_office",
     "office_not_listed": "_office",
     "unreadable_time": "_received",
+    "unknown_action": "_action",
 }
 """What a problem of a row is about: the receipt points at that cell of the row."""
 
@@ -147,6 +148,8 @@ def _line(desk: Desk, check: RowsCheck, offence: Offence, row: dict[str, Any], c
             code, would_be = check.numerals[str(offence.indicator)].complaint(str(offence.text))
         elif code == "unknown_unit":
             would_be = _unit_meant(desk, row["_written"])
+        elif code == "unreadable_period":
+            would_be = _period_meant(row["_period"])
         message, message_en = desk.messages.word(code, values, english)
         would_be = would_be or desk.messages.would_be(code, values)
     return Line(
@@ -167,7 +170,7 @@ def _values(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return what fills a message's places, in the domain's language and where it differs in English."""
     domain, data_set = desk.domain.file, check.data_set
-    unit = _named(row["unit_name"], row["_unit"] if row["unit_name"] else row["_written"])
+    unit = _named(row["unit_name"], row["_unit"] if row["unit_name"] else row["_written"] or row["_period"])
     sender = _named(row["sender_name"], row["_sender"])
     kind = domain.reporter_kinds.get(row["_kind"] or "")
     values = {
@@ -196,6 +199,8 @@ def _values(
         english["indicator"] = indicator.name_en
     if offence.code == "unknown_office":
         values["expected"] = ", ".join(its.name for its in domain.reporter_kinds.values() if its.office)
+    elif offence.code == "unknown_action" and (action := desk.source.action):
+        values["expected"] = ", ".join(filter(None, (action.nil, action.withdrawal)))
     elif offence.code == "not_a_reporter":
         kinds = dict.fromkeys(kind for owed in data_set.groups.values() for kind in owed.reporters)
         values["expected"] = ", ".join(domain.reporter_kinds[kind].name for kind in kinds)
@@ -217,6 +222,24 @@ def _named(name: str | None, code: str | None) -> str:
 
 def _unit_meant(desk: Desk, written: str) -> str | None:
     """Return the unit's code that ``written`` is but for full width and padding, if there is one."""
-    meant = "".join(unicodedata.normalize("NFKC", written).split())
+    meant = _narrow(written)
     found = desk.con.execute("select 1 from org_unit where org_unit_code = ?", [meant]).fetchall()
     return meant if found else None
+
+
+def _period_meant(written: str) -> str | None:
+    """Return the period that ``written`` seems to be, however it is punctuated: a proposal, never a reading."""
+    meant = _narrow(written).upper()
+    if month := re.fullmatch(r"(\d{4})[^\dQ]?(\d{1,2})(\D.*)?", meant, re.ASCII):
+        meant = f"{month[1]}-{month[2]:0>2}"
+    elif quarter := re.fullmatch(r"(\d{4})\D?Q([1-4])", meant, re.ASCII):
+        meant = f"{quarter[1]}-Q{quarter[2]}"
+    try:
+        return str(Period.parse(meant))
+    except ValueError:
+        return None
+
+
+def _narrow(written: str) -> str:
+    """Return a text without padding, its letters and digits of single width."""
+    return "".join(unicodedata.normalize("NFKC", written).split())

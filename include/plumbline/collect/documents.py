@@ -67,8 +67,8 @@ def records_in(document: Any, path: str | None = None) -> list[dict[str, Any]]:
     else:
         records = document
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        keys = f" has the keys {', '.join(document)}:" if isinstance(document, dict) else ""
-        raise UnreadableError(f"{keys} there is not one list of records {f'at {path}' if path else 'in it'}".strip())
+        keys = f"has the keys {', '.join(document)}: " if document and isinstance(document, dict) else ""
+        raise UnreadableError(f"{keys}there is not one list of records {f'at {path}' if path else 'in it'}")
     return records
 
 

@@ -52,6 +52,18 @@ class WrongDelimiterError(UnreadableError):
     code = "wrong_delimiter"
 
 
+class NotAWorkbookError(UnreadableError):
+    """A workbook by its name only: a web page, say, or a text."""
+
+    code = "not_a_workbook"
+
+
+class NoSheetError(UnreadableError):
+    """A workbook of charts, or one whose every sheet is ignored."""
+
+    code = "no_sheet"
+
+
 def read_tables(
     content: bytes, file_format: Format, source: Source, wanted: Collection[str]
 ) -> dict[str | None, RawTable | None]:
@@ -200,6 +212,8 @@ def read_csv(content: bytes, source: Source, delimiter: str) -> RawTable:
         rows = _lines(content.splitlines(), delimiter)
         width = max(map(len, rows), default=0)
         return table_of_rows(None, [row + [None] * (width - len(row)) for row in rows], source)
+    if b"\n" not in content:  # as a Macintosh once ended them
+        content = content.replace(b"\r", b"\n")
     last = source.header_row - 1 + source.header_rows
     lines = io.BytesIO(content)
     top = _lines([lines.readline() for _ in range(last)], delimiter)

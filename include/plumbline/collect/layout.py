@@ -36,6 +36,9 @@ ROLES = ("_unit", "_parent", "_period", "_office", "_action", "_received", "_exp
 LONG = ""
 """The key of the pieces that have a row per indicator, which may be of any data set."""
 
+_RECORDS = ("json", "jsonl", "parquet")
+"""Formats whose headers are the keys of their records: without records there are none."""
+
 Said = Column | str | None
 """What rows say: a cell each, or all of them the same."""
 
@@ -233,8 +236,11 @@ class _Sheet:
     # --- a row, or a cell, in each row
 
     def _rows(self, said: dict[str, Said], addresses: dict[str, str]) -> dict[str, Piece]:
-        positions = self._positions()
         table, source = self.table, self.source
+        if not table.header and self.delivery.format in _RECORDS:
+            self.problems.append(Problem("no_rows", {}, "warning", table.sheet))
+            return {}
+        positions = self._positions()
         if positions is None:
             return {}
         if all(_is_empty(table.columns[position]) for position in positions.values()):

@@ -331,7 +331,8 @@ def _drop_rows_that_say_nothing(desk: Desk, item: Carried, rows: pa.Table, place
     if not all(column.null_count for column in cells):
         return placed
     empty = pc.invert(functools.reduce(pc.or_, (column.is_valid() for column in cells))).take(placed["_row"])
-    does_nothing = pc.equal(placed["_does"], "report") if claims else pc.is_in(placed["_problem"], pa.array(NOT_DUE))
+    reports = pc.and_(pc.equal(placed["_does"], "report"), placed["_action"].is_null())
+    does_nothing = reports if claims else pc.is_in(placed["_problem"], pa.array(NOT_DUE))
     return placed.filter(pc.invert(pc.and_(empty, does_nothing)))
 
 

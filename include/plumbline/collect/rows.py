@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -124,6 +124,15 @@ class RowsCheck:
         """Where nothing is wrong with what a row is about."""
         return _numpy(self.placed["_problem"].is_null())
 
+    @cached_property
+    def _unknown_actions(self) -> Mask:
+        """Where a row has no figure, and says that it does something that the contract has no such word for."""
+        says, report = self.placed["_action"].is_valid(), self.does["report"]
+        if report is None or not pc.any(says).as_py():
+            return np.zeros(len(self.placed), bool)
+        filled = reduce(pc.or_, (texts.is_valid() for texts in self.texts.values()))
+        return report & _numpy(says) & ~_numpy(filled) & self._is_due
+
     def _owes(self, name: str) -> Mask:
         return _numpy(self.placed[f"_owes_{self.data_set.group_of(name)}"])
 
@@ -139,12 +148,17 @@ class RowsCheck:
     def _problem(self, row: int, code: str) -> str:
         """Return what is wrong with a row; a note below a table names no unit and has no figure: it is no row."""
         says_nothing = not any(texts[row].is_valid for texts in self.texts.values())
-        unknown = code in ("unknown_unit", "unknown_unit_name") and not self.desk.source.is_form
-        return "not_a_row" if unknown and says_nothing else code
+        unknown = code in ("unknown_unit", "unknown_unit_name")
+        blank = code == "blank_unit" and not self.placed["_action"][row].is_valid
+        is_note = says_nothing and (unknown or blank) and not self.desk.source.is_form
+        return "not_a_row" if is_note else code
 
     def _read_cells(self) -> list[Offence]:
         """Read the figures; find the cells that are none, that are missing, and that should be empty."""
-        offences = []
+        offences = [
+            Offence(row, "unknown_action", text=self.placed["_action"][row].as_py())
+            for row in np.flatnonzero(self._unknown_actions).tolist()
+        ]
         for name, indicator in self.indicators.items():
             texts = self.texts[name]
             filled = np.ones(len(texts), bool) if not texts.null_count else _numpy(texts.is_valid())
@@ -163,7 +177,7 @@ class RowsCheck:
                 if not self.total:
                     owes = self._owes(name)
                     if not indicator.optional and not filled.all():
-                        masks["blank_cell"] = report & ~filled & owes & self._is_due
+                        masks["blank_cell"] = report & ~filled & owes & self._is_due & ~self._unknown_actions
                     if not owes.all():
                         outside = report & filled & ~owes & self._is_due
                         masks["not_collected_cell"] = outside & ~wrong if wrong is not None else outside

@@ -21,9 +21,10 @@ from xlrd.biffh import XLRDError
 
 from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Problem, RawTable
-from plumbline.collect.formats import UnreadableError, table_of_rows
+from plumbline.collect.formats import NoSheetError, NotAWorkbookError, UnreadableError, table_of_rows
 from plumbline.collect.limits import Limits
 
+_ARCHIVE = b"PK"
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 """What an .xls file begins with, whatever its ending says."""
 
@@ -40,6 +41,8 @@ def read_workbook(content: bytes, source: Source, wanted: Collection[str]) -> di
 
     Raises UnreadableError, also for what would take more of the machine than ``Limits`` allow.
     """
+    if not content.startswith((_ARCHIVE, OLD_WORKBOOK)):
+        raise NotAWorkbookError
     try:
         has_error_values, linked = content.startswith(OLD_WORKBOOK), False
         if not has_error_values:
@@ -118,6 +121,8 @@ def _read(
     names = [sheet.name for sheet in sheets]
     asked = visible if source.layout == "sheet_per_unit" else wanted
     chosen = set(asked or (visible or names)[:1])
+    if not chosen:
+        raise NoSheetError
     errors = _error_values(with_errors, chosen & set(names)) if with_errors else {}
     tables: dict[str | None, RawTable | None] = {}
     for name in names:

@@ -300,6 +300,28 @@ def test_a_contract_may_return_the_whole_file_for_one_cell(place: Place) -> None
     assert len(place.lines()) == 1
 
 
+def test_a_period_that_seems_to_be_meant_is_proposed(place: Place) -> None:
+    periods = [
+        ("2024-1", "2024-01"),
+        (" 2024-01", "2024-01"),
+        ("２０２４年１月", "2024-01"),
+        ("202401", "2024-01"),
+        ("2024/01/15", "2024-01"),
+        ("2024q2", "2024-Q2"),
+        ("2024年第二季度", "such as 2024-06, 2024-Q2, 2024-H1 or 2024"),
+        ("2024-13", "such as 2024-06, 2024-Q2, 2024-H1 or 2024"),
+        ("Jan-24", "such as 2024-06, 2024-Q2, 2024-H1 or 2024"),
+    ]
+    data_sets = {"mediation": {"sheet": "调解", "columns": {"案件": "cases", "成功": "settled"}}}
+    place.contract("towns", period={"column": "月份"}, action=None, data_sets=data_sets)
+    rows = [[f"V3{number:02}", None, 1, 1, written] for number, (written, _) in enumerate(periods)]
+    header = ["单位代码", "单位名称", "案件", "成功", "月份"]
+    place.workbook("2024-01/T3.xlsx", *rows, header=header)
+    place.collect()
+    proposals = place.landed("receipt_lines", "would_be", "cell[2:]::int")
+    assert proposals == [(proposed,) for _, proposed in periods]
+
+
 def court(place: Place, **files: str | bytes) -> None:
     place.contract(
         "court",

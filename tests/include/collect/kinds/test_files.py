@@ -155,6 +155,76 @@ def test_cells_that_stand_apart_by_something_else_are_answered(
     assert place.lines() == [(None, "wrong_delimiter", f"cells separated by {would_be}")]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"[]"),
+        ("a.json", b'{"rows": []}'),
+        ("a.json", b"[{}]"),
+        ("a.jsonl", b"\n\n"),
+        ("a.parquet", parquet(ROWS[:0])),
+        ("a.csv", CSV.splitlines()[0].encode()),
+    ],
+)
+def test_a_file_without_records_says_so_and_is_not_wrong(
+    place: Place, contract: Contracts, name: str, content: bytes
+) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", f"platform/{name}", content)
+    place.collect("platform")
+    assert place.landed("receipt_lines", "cell, code, severity") == [(None, "no_rows", "warning")]
+
+
+@pytest.mark.parametrize(("ending", "content"), [("xls", "<html><table></table></html>"), ("xlsx", CSV)])
+def test_what_only_calls_itself_a_workbook_is_answered(
+    place: Place, contract: Contracts, ending: str, content: str
+) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", f"platform/a.{ending}", content)
+    place.collect("platform")
+    assert place.lines() == [(None, "not_a_workbook", "the table, saved as an Excel workbook")]
+
+
+def test_a_workbook_without_a_sheet_of_cells_is_answered(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*")
+    book = openpyxl.Workbook()
+    book.remove(book.worksheets[0])
+    book.create_chartsheet("图")
+    content = io.BytesIO()
+    book.save(content)
+    place.write("inbox", "platform/a.xlsx", content.getvalue())
+    place.collect("platform")
+    assert place.lines() == [(None, "no_sheet", "a workbook with a sheet of cells")]
+
+
+def test_lines_may_end_as_on_an_old_macintosh(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", "platform/a.csv", CSV.replace("\n", "\r"))
+    assert place.collect("platform").accepted == 2
+
+
+@pytest.mark.parametrize("scope", ["own", "total"])
+def test_an_unknown_word_for_what_a_row_does_is_answered_where_there_is_no_figure(
+    place: Place, contract: Contracts, scope: str
+) -> None:
+    action = {"column": "remark", "nil": "零报告", "withdrawal": "撤回"}
+    contract("platform", kind="files", files="*", action=action, scope=scope)
+    place.write(
+        "inbox", "platform/a.csv", "month,unit,cases,settled,remark\n2024-01,V11,,,撤回?\n2024-01,V12,7,7,三月补报\n"
+    )
+    assert place.collect("platform").accepted == 1
+    assert place.lines() == [("E2", "unknown_action", "one of: 零报告, 撤回")]
+
+
+def test_a_note_that_stands_where_no_unit_is_asked_for_is_a_note(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", "platform/a.csv", CSV + "注:本表不含委托调解,,,\n")
+    assert place.collect("platform").accepted == 2
+    assert place.landed("receipt_lines", "cell, code, message_en") == [
+        ("B4", "not_a_row", "注:本表不含委托调解 is no org unit and its row has no figure; the row was not read.")
+    ]
+
+
 def test_an_ending_in_capitals_is_the_ending(place: Place, contract: Contracts) -> None:
     contract("platform", kind="files", files="*.csv")
     place.write("inbox", "platform/A.CSV", CSV)
@@ -225,11 +295,12 @@ def test_a_number_in_json_is_what_it_is_worth(
         ("a.json", '{"a": [], "b": []}', "has the keys a, b: there is not one list of records"),
         ("a.jsonl", '{"month": "2024-01"}\n[1]\n', "line 2"),
         ("a.parquet", "PAR1", "Parquet"),
-        ("a.xls", "\ud0cf", ""),
+        ("a.xls", b"\xd0\xcf\x11\xe0", ""),
+        ("a.xlsx", b"PK", ""),
     ],
 )
 def test_a_file_that_is_not_of_its_format_is_returned(
-    place: Place, contract: Contracts, name: str, content: str, reason: str
+    place: Place, contract: Contracts, name: str, content: str | bytes, reason: str
 ) -> None:
     contract("platform", kind="files", files="*")
     place.write("inbox", f"platform/{name}", content)
