@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import sqlite3
-import zipfile
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import openpyxl
+import xlsxwriter
 
 from plumbline.collect.contract import Carried, Place, Source
 from plumbline.collect.kinds import files, sql
@@ -106,31 +104,17 @@ def _csv(records: Sequence[Record]) -> bytes:
 
 
 def _workbook(title: Sequence[str | None], sheets: dict[str | None, list[Record]], saved_at: datetime) -> bytes:
-    """Return a workbook with ``title`` above each sheet's header.
-
-    openpyxl writes the time of saving into the archive's entries and into a property; both become
-    ``saved_at``.
-    """
-    workbook = openpyxl.Workbook(write_only=True)
-    for name, records in sheets.items():
-        sheet = workbook.create_sheet(name)
-        for line in title:
-            sheet.append([line])
-        sheet.append(list(records[0]))
-        for record in records:
-            sheet.append(list(record.values()))
-    saved = io.BytesIO()
-    workbook.save(saved)
-    stamp = f"{saved_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
-    dated = io.BytesIO()
-    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(dated, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            content = source.read(name)
-            if name == "docProps/core.xml":
-                content = re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", stamp, content)
-            entry = zipfile.ZipInfo(name, saved_at.timetuple()[:6])
-            target.writestr(entry, content, zipfile.ZIP_DEFLATED)
-    return dated.getvalue()
+    """Return a workbook with ``title`` above each sheet's header, saved at a moment that is given."""
+    content = io.BytesIO()
+    # XlsxWriter takes a third of openpyxl's time, and dates an archive's entries as it is told.
+    with xlsxwriter.Workbook(content, {"in_memory": True, "strings_to_formulas": False}) as workbook:
+        workbook.set_properties({"created": saved_at.astimezone(UTC).replace(tzinfo=None)})
+        for name, records in sheets.items():
+            sheet = workbook.add_worksheet(name)
+            lines = [*([line] for line in title), list(records[0]), *(list(record.values()) for record in records)]
+            for number, line in enumerate(lines):
+                sheet.write_row(number, 0, line)
+    return content.getvalue()
 
 
 def _write_database(path: Path, table: str, records: Sequence[Record]) -> None:
