@@ -15,7 +15,7 @@ What is wrong in a row returns that row's submission.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, reduce
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from plumbline.collect.contract import Carried
-from plumbline.collect.cumulative import YearSoFar, growths
+from plumbline.collect.cumulative import YearsSoFar, growths
 from plumbline.collect.delivery import Problem
 from plumbline.collect.desk import Desk
 from plumbline.collect.late import untimely
@@ -35,12 +35,17 @@ from plumbline.collect.numeral import DIGITS, Numeral
 from plumbline.collect.place import place_rows
 from plumbline.domain import Indicator
 from plumbline.errors import StopTheRun
-from plumbline.period import Period
 from plumbline.printed import Printed
 from plumbline.rules import offences_in_form
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 """A truth value for each row."""
+
+Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+"""Positions of rows."""
+
+Ends: TypeAlias = "pa.Array | Sequence[float | None]"
+"""Of intervals, one side."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,11 @@ class RowsCheck:
         self.texts = {name: _one(kept[name]) for name in self.indicators}
         self.rows_of_cells = _one(kept["_rows"]) if "_rows" in kept.column_names else None
         """With a row per indicator: which row each cell has."""
-        self.printed_cells: list[tuple[int, str, str, float | None, float | None]] = []
-        """Row, indicator, text and interval of the figures that are not as printed; none, of a plain number."""
+        self.printed_cells: dict[str, list[pa.Table]] = {}
+        """By indicator: row, text and interval of the figures that are not as printed; none, of a plain number."""
         self.figures: dict[str, pa.Array] = {}
         self.offences = [*self._row_offences(), *self._read_cells(), *self._cells_given_twice()]
-        self._land_growth()
-        self.offences += self._rule_offences()
-        self.offences += self._too_late()
+        self._judge()
         self.returned = self.mask(offence.row for offence in self.offences)
         """The rows whose submissions are returned."""
 
@@ -200,29 +203,23 @@ class RowsCheck:
             zero = pa.scalar(Decimal(0), figures.type)
             owed = nil if self.total else nil & self._owes(name)
             figures = pc.if_else(pa.array(owed), zero, figures)
-        # By way of text: Arrow multiplies a decimal by 0.01, and 0.83 would land as 0.8300000000000001.
-        return figures.cast(pa.string()).cast(pa.float64()) if indicator.kind == "rate" else figures
+        return _floats(figures) if indicator.kind == "rate" else figures
 
     def _read_printed(self, name: str, figures: pa.Array, wrong: Mask) -> tuple[pa.Array, Mask | None]:
         """Read the claims that are no plain number by the words of ``printed.py``."""
-        texts = self.texts[name]
-        read: dict[str, Printed | None] = {}
-        values = {}
-        for row in np.flatnonzero(wrong).tolist():
-            text = texts[row].as_py()
-            if text not in read:
-                read[text] = self._parse_printed(name, text)
-            printed = read[text]
-            if printed:
-                values[row] = printed.value
-                ends = (None, None) if printed.is_plain else (printed.low, printed.high)
-                self.printed_cells.append((row, name, text, *ends))
-        if not values:
+        rows = np.flatnonzero(wrong)
+        texts = self.texts[name].take(pa.array(rows))
+        known = {text: self._parse_printed(name, text) for text in texts.unique().to_pylist()}
+        read = [known[text] for text in texts.to_pylist()]
+        understood = np.array([printed is not None for printed in read], bool)
+        if not understood.any():
             return figures, wrong
-        understood = self.mask(values)
-        given = pa.array(list(values.values()), pa.decimal128(DIGITS + 6, 6)).cast(figures.type)
-        figures = pc.replace_with_mask(figures, pa.array(understood), given)
-        wrong = wrong & ~understood
+        claims = [printed for printed in read if printed]
+        ends = [(None, None) if printed.is_plain else (printed.low, printed.high) for printed in claims]
+        self._print(name, rows[understood], texts.filter(pa.array(understood)), *zip(*ends, strict=True))
+        found = self.mask(rows[understood])
+        values = pa.array([printed.value for printed in claims], pa.decimal128(DIGITS + 6, 6)).cast(figures.type)
+        figures, wrong = pc.replace_with_mask(figures, pa.array(found), values), wrong & ~found
         return figures, wrong if wrong.any() else None
 
     def _parse_printed(self, name: str, text: str) -> Printed | None:
@@ -236,18 +233,32 @@ class RowsCheck:
 
     def _keep_printed(self, name: str, figures: pa.Array, wrong: Mask | None) -> None:
         """Keep the texts of figures whose column has marks or a multiplier of its own."""
-        numeral, texts = self.numerals[name], self.texts[name]
-        if numeral.is_as_printed:
+        if self.numerals[name].is_as_printed:
             return
-        known = {row for row, indicator, *_ in self.printed_cells if indicator == name}
-        word = self.item.writing[name].multiplier or ""
-        for row in np.flatnonzero(_numpy(texts.is_valid()) if wrong is None else _numpy(texts.is_valid()) & ~wrong):
-            if int(row) in known:
-                continue
-            text, value = texts[int(row)].as_py() + word, figures[int(row)].as_py()
-            printed = self.desk.printed_words.parse(text) if self.total else None
-            low, high = (printed.low, printed.high) if printed else (float(value), float(value))
-            self.printed_cells.append((int(row), name, text, low, high))
+        kept = _numpy(self.texts[name].is_valid())
+        if wrong is not None:
+            kept &= ~wrong
+        for cells in self.printed_cells.get(name, ()):
+            kept[cells["row"].to_numpy()] = False
+        self._print_figures(name, kept, figures)
+
+    def _print_figures(self, name: str, kept: Mask, figures: pa.Array) -> None:
+        """Keep the texts of the ``kept`` rows' figures; a claim's may stand for more than the figure."""
+        rows = np.flatnonzero(kept)
+        texts = self.texts[name].take(pa.array(rows))
+        if word := self.item.writing[name].multiplier:
+            texts = pc.binary_join_element_wise(texts, word, "")
+        low = high = _floats(figures.take(pa.array(rows)))
+        if self.total:
+            known = {text: self.desk.printed_words.parse(text) for text in texts.unique().to_pylist()}
+            read = list(zip((known[text] for text in texts.to_pylist()), low.to_pylist(), strict=True))
+            low = [printed.low if printed else value for printed, value in read]
+            high = [printed.high if printed else value for printed, value in read]
+        self._print(name, rows, texts, low, high)
+
+    def _print(self, name: str, rows: Rows, texts: pa.Array, low: Ends, high: Ends) -> None:
+        columns = [pa.array(rows), texts, *(pa.array(ends, pa.float64()) for ends in (low, high))]
+        self.printed_cells.setdefault(name, []).append(pa.table(columns, ["row", "printed", "low", "high"]))
 
     def _cells_given_twice(self) -> list[Offence]:
         """Find the cells that come more than once, where each has a row of its own."""
@@ -263,41 +274,58 @@ class RowsCheck:
             ]
         return offences
 
-    def _land_growth(self) -> None:
-        """Put the growth since the period before in the place of figures that are the year's so far."""
+    def _judge(self) -> None:
+        """Judge the rows by rules and deadlines.
+
+        Where figures are the year's so far, that is done again when a row is returned: it is nothing that later
+        rows could have grown from.
+        """
+        written = dict(self.figures)
+        while True:
+            self._land_growth(written)
+            found = len(self.offences)
+            self.offences += self._rule_offences()
+            offences, warnings = self._too_late()
+            self.offences += offences
+            if not self.item.cumulative or len(self.offences) == found:
+                break
+        self.layout.problems += warnings
+
+    def _land_growth(self, written: dict[str, pa.Array]) -> None:
+        """Put the growth since the period before in the place of ``written`` figures that are the year's so far."""
         names = self.item.cumulative
         if not names:
             return
-        stands = ~self.mask(offence.row for offence in self.offences)
-        numbers = np.flatnonzero(stands & _numpy(pc.not_equal(self.placed["_does"], "withdrawal")))
-        about = self.placed.select(["_reporter", "_unit", "_of", "_does"]).take(pa.array(numbers)).to_pylist()
-        given = {name: self.figures[name].take(pa.array(numbers)).to_pylist() for name in names}
-        rows = [
-            YearSoFar(
-                int(row),
-                its["_reporter"],
-                its["_unit"],
-                Period.parse(its["_of"]),
-                {name: given[name][at] for name in names},
-                is_cumulative=its["_does"] == "report",
-            )
-            for at, (row, its) in enumerate(zip(numbers, about, strict=True))
-        ]
-        landed = {name: self.figures[name].to_pylist() for name in names}
-        for growth in growths(self.desk, self.data_set, rows):
-            name, text = growth.indicator, self.texts[growth.indicator][growth.row].as_py()
-            if growth.missing:
-                values = {"missing": str(growth.missing)}
-                self.offences.append(Offence(growth.row, "earlier_period_missing", name, text, values=values))
-            elif growth.before is not None:
-                values = {"before": f"{_trimmed(growth.before):f}"}
-                self.offences.append(Offence(growth.row, "cumulative_fell", name, text, values=values))
-            elif growth.flow is not None:
-                landed[name][growth.row] = growth.flow
-                if text is not None and growth.flow != given[name][_at(numbers, growth.row)]:
-                    self.printed_cells.append((growth.row, name, text, float(growth.flow), float(growth.flow)))
+        grows = ~self.mask(offence.row for offence in self.offences)
+        if self.desk.source.cell_errors == "return_file":
+            errors = {number for number, problem in self.layout.problems if problem.severity == "error"}
+            grows &= ~self._of_deliveries(self.wrong_deliveries() | errors)
+        if (withdrawal := self.does["withdrawal"]) is not None:
+            grows &= ~withdrawal
+        rows = np.flatnonzero(grows)
+        placed = self.placed.select(["_reporter", "_unit", "_of", "_does"]).take(pa.array(rows))
+        said = YearsSoFar(
+            reporter=_one(placed["_reporter"]),
+            unit=_one(placed["_unit"]),
+            period=_one(placed["_of"]),
+            is_cumulative=_numpy(pc.equal(placed["_does"], "report")),
+            figures={name: written[name].take(pa.array(rows)) for name in names},
+        )
+        flows, shortfalls = growths(self.desk, self.data_set, said)
+        for shortfall in shortfalls:
+            row = int(rows[shortfall.row])
+            code, values = "earlier_period_missing", {"missing": str(shortfall.missing)}
+            if shortfall.before is not None:
+                code, values = "cumulative_fell", {"before": f"{_trimmed(shortfall.before):f}"}
+            text = self.texts[shortfall.indicator][row].as_py()
+            self.offences.append(Offence(row, code, shortfall.indicator, text, values=values))
         for name in names:
-            self.figures[name] = pa.array(landed[name], self._type(name))
+            self.figures[name] = pc.replace_with_mask(written[name], pa.array(grows), flows[name])
+            kept = grows & _numpy(pc.and_(self.texts[name].is_valid(), self.figures[name].is_valid()))
+            if self.numerals[name].is_as_printed:
+                kept &= _numpy(pc.not_equal(written[name], self.figures[name]).fill_null(False))
+            self.printed_cells[name] = []
+            self._print_figures(name, kept, self.figures[name])
 
     def _rule_offences(self) -> list[Offence]:
         """Judge the reports of own accounts by the rules that their form itself must satisfy."""
@@ -314,10 +342,10 @@ class RowsCheck:
             for found in offences_in_form(self.desk.rules, self.data_set.data_set, rows)
         ]
 
-    def _too_late(self) -> list[Offence]:
-        """Find own accounts that were received too late; those that are late but in time are told of in the receipt."""
+    def _too_late(self) -> tuple[list[Offence], list[tuple[int, Problem]]]:
+        """Find own accounts that were received too late, and say of each delivery which were late but in time."""
         if self.total:
-            return []
+            return [], []
         offences = []
         late: Counter[tuple[int, tuple[tuple[str, str], ...]]] = Counter()
         for found in untimely(self.desk, self.data_set, self.placed, {offence.row for offence in self.offences}):
@@ -331,10 +359,11 @@ class RowsCheck:
             else:
                 values |= {"data_set": self.data_set.name, "period": found.period}
                 late[found.delivery, tuple(values.items())] += 1
-        for (delivery, about), count in late.items():
-            problem = Problem("received_late", {**dict(about), "count": str(count)}, severity="warning")
-            self.layout.problems.append((delivery, problem))
-        return offences
+        warnings = [
+            (delivery, Problem("received_late", {**dict(about), "count": str(count)}, severity="warning"))
+            for (delivery, about), count in late.items()
+        ]
+        return offences, warnings
 
     def rows_with_offences(self) -> dict[int, dict[str, Any]]:
         """Return what is needed to say what is wrong in each row that offends, by row."""
@@ -362,7 +391,10 @@ class RowsCheck:
 
     def return_deliveries(self, numbers: set[int]) -> None:
         """Return every submission of these deliveries."""
-        self.returned |= _numpy(pc.is_in(self.placed["_delivery"], pa.array(sorted(numbers), pa.int32())))
+        self.returned |= self._of_deliveries(numbers)
+
+    def _of_deliveries(self, numbers: set[int]) -> Mask:
+        return _numpy(pc.is_in(self.placed["_delivery"], pa.array(sorted(numbers), pa.int32())))
 
     def submissions(self, deliveries: pa.Table) -> pa.Table:
         """Return the submissions, returned or not, one row each; ``deliveries`` has their facts by number."""
@@ -433,16 +465,24 @@ class RowsCheck:
 
     def printed(self) -> dict[str, pa.Table]:
         """Return texts and intervals of the landed figures that are no plain number, by period."""
-        lands = self._lands
-        cells = sorted(cell for cell in self.printed_cells if lands[cell[0]])
-        rows = self.placed.select(["_submission_id", "_of"]).take(pa.array([cell[0] for cell in cells], pa.int64()))
+        tables = [
+            cells.append_column("indicator", pa.repeat(name, len(cells)))
+            for name, found in self.printed_cells.items()
+            for cells in found
+        ]
+        if not tables:
+            return {}
+        cells = pa.concat_tables(tables)
+        cells = cells.filter(pa.array(self._lands[cells["row"].to_numpy()]))
+        cells = cells.sort_by([("row", "ascending"), ("indicator", "ascending")])
+        rows = self.placed.select(["_submission_id", "_of"]).take(cells["row"])
         table = pa.table(
             {
                 "submission_id": rows["_submission_id"],
-                "indicator": pa.array([cell[1] for cell in cells], pa.string()),
-                "printed": pa.array([cell[2] for cell in cells], pa.string()),
-                "low": pa.array([cell[3] for cell in cells], pa.float64()),
-                "high": pa.array([cell[4] for cell in cells], pa.float64()),
+                "indicator": cells["indicator"],
+                "printed": cells["printed"],
+                "low": cells["low"],
+                "high": cells["high"],
                 "period": rows["_of"],
             }
         )
@@ -487,16 +527,16 @@ def _by_period(rows: pa.Table, lands: Mask) -> dict[str, pa.Table]:
     return {name: rows.slice(ends[at], ends[at + 1] - ends[at]) for at, name in enumerate(names)}
 
 
-def _at(numbers: np.ndarray[Any, Any], row: int) -> int:
-    """Return where ``row`` stands among ``numbers``, which are sorted."""
-    return int(np.searchsorted(numbers, row))
-
-
 def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Return a column as one array."""
     if isinstance(column, pa.Array):
         return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _floats(figures: pa.Array) -> pa.Array:
+    """Return decimals as floats, by way of text: Arrow multiplies by 0.01, and 0.83 would be 0.8300000000000001."""
+    return figures.cast(pa.string()).cast(pa.float64())
 
 
 def _numpy(column: pa.Array | pa.ChunkedArray) -> Mask:
