@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -226,7 +225,7 @@ def _batch(desk: Desk, deliveries: list[Delivery], layout: Layout, checks: list[
             "deliveries": taken.select(SCHEMAS["deliveries"].names),
             "submissions": submissions,
             "receipt_lines": pa.Table.from_pylist(answers, SCHEMAS["receipt_lines"]),
-            "cell_columns": _cell_columns(facts, layout, checks),
+            "cell_columns": _cell_columns(desk, layout, checks),
         },
         cells=_parts(checks, RowsCheck.cells),
         printed=_parts(checks, RowsCheck.printed),
@@ -252,22 +251,54 @@ def _parts(
     return {(item.data_set.data_set, period): table for item in checks for period, table in tables(item).items()}
 
 
-def _cell_columns(facts: list[dict[str, Any]], layout: Layout, checks: list[RowsCheck]) -> pa.Table:
-    """Return where the cells of each indicator stood."""
-    rows: list[tuple[Any, ...]] = []
-    for (number, sheet, key), address in layout.letters.items():
-        if "." in key:
-            rows.append((number, sheet, *key.split("."), *_letter_and_row(address)))
+def _cell_columns(desk: Desk, layout: Layout, checks: list[RowsCheck]) -> pa.Table:
+    """Return where the cells of each indicator stood: their column, or each cell's own row."""
+    columns = {
+        "number": pa.int32(),
+        "sheet": pa.string(),
+        "key": pa.string(),
+        "column": pa.string(),
+        "row_number": pa.int32(),
+    }
+    desk.give_table("letter", columns, [(*key, *_letter_and_row(address)) for key, address in layout.letters.items()])
+    found = [
+        desk.ask(
+            """
+            select delivery_id, sheet, split_part(key, '.', 1) as data_set, split_part(key, '.', 2) as indicator,
+                letter.column, null as submission_id, row_number
+            from letter join delivery using (number)
+            where contains(key, '.')
+            """
+        )
+    ]
     for item in checks:
-        rows += item.cell_columns()
-    by_column = list(zip(*((facts[number]["delivery_id"], *row) for number, *row in rows), strict=True))
-    return pa.table(by_column or [()] * len(SCHEMAS["cell_columns"]), SCHEMAS["cell_columns"])
+        cells = item.cells_in_rows()
+        if not len(cells):
+            continue
+        placed = item.placed.select(["_delivery", "_sheet", "_submission_id", "_made_out"]).take(cells["row"])
+        desk.con.register(
+            "cell_in_row",
+            placed.append_column("indicator", cells["indicator"]).append_column("row_number", cells["row_number"]),
+        )
+        found.append(
+            desk.ask(
+                f"""
+                select delivery_id, sheet, {literal(item.data_set.data_set)} as data_set, indicator,
+                    letter.column, _submission_id as submission_id, cell_in_row.row_number
+                from cell_in_row
+                join delivery on delivery.number = _delivery
+                join letter on letter.number = _delivery and sheet is not distinct from _sheet and key = '_value'
+                where _made_out
+                """
+            )
+        )
+    return _concatenated("cell_columns", found)
 
 
-def _letter_and_row(address: str) -> tuple[str, str | None, int | None]:
-    """Return a column's letter, no submission, and the row where the address of one cell has it."""
+def _letter_and_row(address: str) -> tuple[str, int | None]:
+    """Return a column's letter, and the row where the address of one cell has it."""
     column = address.rstrip("0123456789")
-    return column, None, int(address[len(column) :]) if column != address else None
+    return column, int(address[len(column) :]) if column != address else None
 
 
 def _concatenated(name: str, tables: list[pa.Table]) -> pa.Table:

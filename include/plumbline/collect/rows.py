@@ -47,6 +47,8 @@ Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Ends: TypeAlias = "pa.Array | Sequence[float | None]"
 """Of intervals, one side."""
 
+_CELLS_IN_ROWS = pa.schema({"row": pa.int64(), "indicator": pa.string(), "row_number": pa.int32()})
+
 
 @dataclass(frozen=True)
 class Offence:
@@ -262,17 +264,19 @@ class RowsCheck:
 
     def _cells_given_twice(self) -> list[Offence]:
         """Find the cells that come more than once, where each has a row of its own."""
-        offences: list[Offence] = []
-        for row, cells in enumerate(self.rows_of_cells.to_pylist() if self.rows_of_cells is not None else ()):
-            stand: dict[str, list[int]] = {}
-            for cell in cells:
-                stand.setdefault(cell["indicator"], []).append(cell["row_number"])
-            offences += [
-                Offence(row, "duplicate_cell", indicator, ", ".join(map(str, numbers)))
-                for indicator, numbers in stand.items()
-                if len(numbers) > 1
-            ]
-        return offences
+        if self.rows_of_cells is None:
+            return []
+        cells = self.cells_in_rows()
+        indicators = cells["indicator"].dictionary_encode()
+        cell = cells["row"].to_numpy() * len(indicators.dictionary) + indicators.indices.to_numpy()
+        _, numbers, counts = np.unique(cell, return_inverse=True, return_counts=True)
+        stand: dict[tuple[int, str], list[int]] = {}
+        for again in cells.filter(pa.array(counts[numbers] > 1)).to_pylist():
+            stand.setdefault((again["row"], again["indicator"]), []).append(again["row_number"])
+        return [
+            Offence(row, "duplicate_cell", indicator, ", ".join(map(str, places)))
+            for (row, indicator), places in stand.items()
+        ]
 
     def _judge(self) -> None:
         """Judge the rows by rules and deadlines.
@@ -489,29 +493,15 @@ class RowsCheck:
         parts = _by_period(table, np.ones(len(table), bool))
         return {period: part.drop_columns("period") for period, part in parts.items()}
 
-    def cell_columns(self) -> list[tuple[int, str | None, str, str, str, str | None, int | None]]:
-        """Return where cells stood, if each has a row of its own; else the sheet's columns say it.
+    def cells_in_rows(self) -> pa.RecordBatch:
+        """Return the cells that have a row of their own, none where they have columns: row, indicator, row_number.
 
-        Number of the delivery, sheet, data set, indicator, the column's letter, submission, number of the row.
+        ``row`` is the submission's among those that were placed, ``row_number`` the cell's in its sheet.
         """
         if self.rows_of_cells is None:
-            return []
-        letters = self.layout.letters
-        placed = self.placed.select(["_delivery", "_sheet", "_submission_id", "_made_out"]).to_pylist()
-        return [
-            (
-                row["_delivery"],
-                row["_sheet"],
-                self.data_set.data_set,
-                cell["indicator"],
-                letters[row["_delivery"], row["_sheet"], "_value"],
-                row["_submission_id"],
-                cell["row_number"],
-            )
-            for row, cells in zip(placed, self.rows_of_cells.to_pylist(), strict=True)
-            for cell in cells
-            if row["_made_out"]
-        ]
+            return pa.RecordBatch.from_pylist([], _CELLS_IN_ROWS)
+        rows, cells = pc.list_parent_indices(self.rows_of_cells), pc.list_flatten(self.rows_of_cells)
+        return pa.record_batch([rows, cells.field("indicator"), cells.field("row_number")], _CELLS_IN_ROWS)
 
 
 def _by_period(rows: pa.Table, lands: Mask) -> dict[str, pa.Table]:
