@@ -48,11 +48,18 @@
     {{ return(meta.indicators | selectattr('kind', 'equalto', 'registry') | list | length > 0) }}
 {%- endmacro %}
 
+{#- For how many parts of its period a flow was owed, where not for all: `parts_owed` says so of what is reported. A
+    claim alone stands for the whole period. -#}
+{% macro owed_in_part(received, parts_owed) -%}
+    case when {{ received }} > 0 then {{ parts_owed }} end
+{%- endmacro %}
+
 {#- Why a change in per cent cannot be told; null where it can. -#}
-{% macro why_no_change(value, base) -%}
+{% macro why_no_change(value, base, parts, base_parts) -%}
     case
         when {{ value }} is null then 'no figure'
         when {{ base }} is null then 'nothing to compare with'
+        when ({{ parts }} is distinct from {{ base_parts }}) then 'not collected for as long'
         when {{ base }} = 0 then 'compared with zero'
     end
 {%- endmacro %}

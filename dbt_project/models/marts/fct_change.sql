@@ -24,7 +24,8 @@ figure as (
         indicator_id,
         period,
         basis,
-        total_value
+        total_value,
+        received
     from {{ ref('int_figure') }}
     union all
     select
@@ -32,7 +33,8 @@ figure as (
         key.indicator_id,
         key.period,
         'restated' as basis,
-        figure.total_value
+        figure.total_value,
+        figure.received
     from restated_key as key
     inner join {{ ref('int_figure') }} as figure
         on
@@ -86,53 +88,78 @@ compared as (
         case when restated_before.period is null then before.total_value else restated_before.total_value end
             as previous_period_value,
         case when restated_last_year.period is null then last_year.total_value else restated_last_year.total_value end
-            as same_period_last_year_value
+            as same_period_last_year_value,
+        {{ owed_in_part('figure.received', 'comparison.parts_owed') }} as parts_owed,
+        {{ owed_in_part(
+            'case when restated_before.period is null then before.received else restated_before.received end',
+            'comparison.previous_parts_owed'
+        ) }} as previous_parts_owed,
+        {{ owed_in_part(
+            'case when restated_last_year.period is null then last_year.received else restated_last_year.received end',
+            'comparison.last_year_parts_owed'
+        ) }} as last_year_parts_owed
     from figure
-    inner join {{ ref('dim_period') }} as period using (period)
+    inner join {{ ref('int_comparison') }} as comparison using (indicator_id, period)
     left join {{ ref('int_figure') }} as before
         on
             figure.org_unit_code = before.org_unit_code
             and figure.indicator_id = before.indicator_id
-            and period.previous_period = before.period
+            and comparison.previous_period = before.period
             and before.basis = 'as_reported'
     left join {{ ref('int_figure') }} as last_year
         on
             figure.org_unit_code = last_year.org_unit_code
             and figure.indicator_id = last_year.indicator_id
-            and period.same_period_last_year = last_year.period
+            and comparison.same_period_last_year = last_year.period
             and last_year.basis = 'as_reported'
     left join {{ ref('int_restated_figure') }} as restated_before
         on
             figure.basis = 'restated'
             and figure.org_unit_code = restated_before.org_unit_code
             and figure.indicator_id = restated_before.indicator_id
-            and period.previous_period = restated_before.period
+            and comparison.previous_period = restated_before.period
     left join {{ ref('int_restated_figure') }} as restated_last_year
         on
             figure.basis = 'restated'
             and figure.org_unit_code = restated_last_year.org_unit_code
             and figure.indicator_id = restated_last_year.indicator_id
-            and period.same_period_last_year = restated_last_year.period
+            and comparison.same_period_last_year = restated_last_year.period
+),
+
+reasoned as (
+    select
+        *,
+        {{ why_no_change('total_value', 'previous_period_value', 'parts_owed', 'previous_parts_owed') }}
+            as no_month_on_month,
+        {{ why_no_change('total_value', 'same_period_last_year_value', 'parts_owed', 'last_year_parts_owed') }}
+            as no_year_on_year
+    from compared
 )
 
 select
-    compared.org_unit_code,
-    compared.indicator_id,
-    compared.period,
-    compared.basis,
-    compared.total_value,
-    compared.previous_period_value,
-    compared.same_period_last_year_value,
-    round(
-        100 * (compared.total_value - compared.previous_period_value)::double
-        / nullif(compared.previous_period_value, 0)::double, 6
-    ) as month_on_month,
-    round(
-        100 * (compared.total_value - compared.same_period_last_year_value)::double
-        / nullif(compared.same_period_last_year_value, 0)::double, 6
-    ) as year_on_year,
-    {{ why_no_change('compared.total_value', 'compared.previous_period_value') }} as no_month_on_month,
-    {{ why_no_change('compared.total_value', 'compared.same_period_last_year_value') }} as no_year_on_year,
-    case when compared.basis = 'as_reported' then 'the unit changed on ' || reform.changed_on end as break_mark
-from compared
+    reasoned.org_unit_code,
+    reasoned.indicator_id,
+    reasoned.period,
+    reasoned.basis,
+    reasoned.total_value,
+    reasoned.previous_period_value,
+    reasoned.same_period_last_year_value,
+    case
+        when reasoned.no_month_on_month is null
+            then round(
+                100 * (reasoned.total_value - reasoned.previous_period_value)::double
+                / reasoned.previous_period_value::double, 6
+            )
+    end as month_on_month,
+    case
+        when reasoned.no_year_on_year is null
+            then round(
+                100 * (reasoned.total_value - reasoned.same_period_last_year_value)::double
+                / reasoned.same_period_last_year_value::double, 6
+            )
+    end as year_on_year,
+    reasoned.no_month_on_month,
+    reasoned.no_year_on_year,
+    case when reasoned.basis = 'as_reported' then 'the unit changed on ' || reform.changed_on end as break_mark
+from reasoned
 left join reform using (org_unit_code, period)
