@@ -24,7 +24,7 @@ version as (
     where not returned
     window chain as (
         partition by data_set, reporter, org_unit_code, period, scope
-        order by coalesce(is_primary, true), received_at, landed_at, row_number, submission_id
+        order by coalesce(is_primary, true), received_at, landed_at, file_name, row_number, submission_id
     )
 )
 

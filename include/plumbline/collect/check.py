@@ -191,9 +191,11 @@ def _batch(desk: Desk, deliveries: list[Delivery], layout: Layout, checks: list[
     lines = lines_of_problems(desk, deliveries, layout.problems)
     for item in checks:
         lines += lines_of_rows(desk, item)
-    lines.sort(key=lambda line: line.order)
     wrong = {line.delivery for line in lines if line.severity == "error"}
-    submissions = _concatenated("submissions", [submissions, withdrawals(desk, submissions, wrong)])
+    withdrawn, said_of_them = withdrawals(desk, submissions, wrong)
+    submissions = _concatenated("submissions", [submissions, withdrawn])
+    lines += lines_of_problems(desk, deliveries, said_of_them)
+    lines.sort(key=lambda line: line.order)
     desk.con.register("submissions", submissions)
     desk.give_table("wrong", {"number": pa.int32()}, [(number,) for number in wrong])
     taken = desk.ask(

@@ -147,8 +147,8 @@ class Sender(Place):
 
     @model_validator(mode="after")
     def _belongs_to_the_file(self) -> Self:
-        if self.column is not None:
-            raise ValueError("a file has one sender: it cannot stand in a column")
+        if self.column or self.cell or self.label or self.sheet:
+            raise ValueError("a file's sender is known before it is read: give one of file_name, value, manifest")
         return self
 
 
@@ -247,7 +247,11 @@ class Source(Strict):
     ignore_rows: Pattern | None = None
     """A pattern: rows whose first text it matches are there for people, such as totals and notes."""
     left_out: Literal["keep", "withdraw"] = "keep"
-    """What becomes of a unit that a file sent again leaves out: it keeps what it had, or that is withdrawn."""
+    """What becomes of a unit that a file sent again leaves out: it keeps what it had, or that is withdrawn.
+
+    A file comes again under its name, or where it has a sender as another file of that sender: such a file then
+    has all that its sender reports of a data set and period.
+    """
     primary: bool = True
     """Where another source gives the same submission, a primary one counts, whichever came later."""
     indicator: Column | None = None
@@ -302,7 +306,8 @@ class Source(Strict):
             for place in (self.period, self.unit, self.reporter, self.sender)
         ):
             raise ValueError(f"kind {self.kind} has no file_name to take a value from")
-        for key in ("header_row", "encoding", "delimiter", "ignore_sheets"):
+        # What is read from there is what has changed: who does not come again is not left out.
+        for key in ("header_row", "encoding", "delimiter", "ignore_sheets", "left_out"):
             if getattr(self, key) != Source.model_fields[key].default:
                 raise ValueError(f"kind {self.kind} has no {key}")
         return self

@@ -6,6 +6,7 @@ import io
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -186,6 +187,83 @@ def test_a_unit_that_a_workbook_sent_again_leaves_out(place: Place, left_out: st
         ("V11", "report", "2024-01/T1-2.xlsx"),
         *withdrawn,
     ]
+
+
+ROWS = "unit,month,案件,成功\n"
+
+
+def rows_of_files(place: Place, **changes: Any) -> None:
+    """Write a contract of CSV files without a sender; who is left out is withdrawn."""
+    keys = {
+        "files": "*-2024-01.csv",
+        "header_row": 1,
+        "period": {"column": "month"},
+        "unit": {"column": "unit"},
+        "sender": None,
+        "envelope": None,
+        "ignore": None,
+        "action": None,
+        "left_out": "withdraw",
+        "data_sets": {"mediation": {"columns": ["cases", "settled"]}},
+        **changes,
+    }
+    place.contract("towns", **keys)
+
+
+def test_a_file_that_nobody_sends_speaks_for_what_came_under_its_name(place: Place) -> None:
+    rows_of_files(place)
+    place.write("inbox", "towns/east-2024-01.csv", f"{ROWS}V11,2024-01,5,4\nV12,2024-01,5,4\n")
+    place.collect()
+    place.write("inbox", "towns/west-2024-01.csv", f"{ROWS}V21,2024-01,5,4\n")
+    place.collect(landed_at=LANDED_AT + timedelta(days=1))
+    assert place.landed("submissions", "reporter", "1") == [("V11",), ("V12",), ("V21",)]
+    place.write("inbox", "towns/east-2024-01.csv", f"{ROWS}V12,2024-01,6,4\n")
+    place.collect(landed_at=LANDED_AT + timedelta(days=2))
+    assert place.landed("submissions", "reporter, action", "landed_at, 1")[3:] == [
+        ("V11", "withdrawal"),
+        ("V12", "report"),
+    ]
+    assert place.landed("receipt_lines", "severity, message_en") == [
+        ("warning", "调解 for 2024-01: what was there of 1 that are left out is withdrawn: V11.")
+    ]
+
+
+def test_what_may_no_longer_be_corrected_is_not_withdrawn_either(place: Place) -> None:
+    form = (place.settings.domain / "data_sets" / "mediation.yml").read_text()
+    place.write("domain", "data_sets/mediation.yml", f"revisions: never\n{form}")
+    rows_of_files(place)
+    place.write("inbox", "towns/east-2024-01.csv", f"{ROWS}V11,2024-01,5,4\n")
+    place.collect()
+    place.write("inbox", "towns/east-2024-01.csv", f"{ROWS}V12,2024-01,6,4\n")
+    place.collect(landed_at=LANDED_AT + timedelta(days=1))
+    assert place.landed("submissions", "reporter, action", "1") == [("V11", "report"), ("V12", "report")]
+    assert ("left_out_too_late", "warning") in place.landed("receipt_lines", "code, severity")
+
+
+def test_a_unit_whose_sheet_is_left_out_is_withdrawn_once(place: Place) -> None:
+    book = {"V11": 5, "V12": 6, "V21": 7}
+    columns = {"案件": "cases", "成功": "settled"}
+    rows_of_files(
+        place,
+        files="*.xlsx",
+        layout="sheet_per_unit",
+        header_row=None,
+        unit={"sheet": "(.*)"},
+        period={"value": "2024-01"},
+        data_sets={"mediation": {"columns": columns}},
+    )
+    for day, left_out in enumerate((None, "V21")):
+        workbook = openpyxl.Workbook()
+        workbook.remove(workbook.worksheets[0])
+        for unit, cases in book.items():
+            if unit != left_out:
+                for row in (["案件", cases + day], ["成功", 1]):
+                    (workbook[unit] if unit in workbook.sheetnames else workbook.create_sheet(unit)).append(row)
+        path = place.write("inbox", "towns/all.xlsx", b"")
+        workbook.save(path)
+        place.collect(landed_at=LANDED_AT + timedelta(days=day))
+    withdrawn = place.landed("submissions", "reporter, action", "landed_at, 1")[3:]
+    assert withdrawn == [("V11", "report"), ("V12", "report"), ("V21", "withdrawal")]
 
 
 def test_nothing_is_withdrawn_by_a_workbook_in_which_something_is_wrong(place: Place) -> None:

@@ -68,6 +68,7 @@ def test_a_kind_that_is_not_there_is_named_with_those_that_are(place: Place, con
         ({"kind": "sql", "database": "a.sqlite"}, "kind sql has one of table, query"),
         ({"kind": "sql", "database": "postgresql://me:secret@db/x", "table": "t"}, "a password has no place"),
         ({"kind": "sql", "database": "a.sqlite", "table": "t", "header_row": 2}, "kind sql has no header_row"),
+        ({"kind": "sql", "database": "a.sqlite", "table": "t", "left_out": "withdraw"}, "kind sql has no left_out"),
         ({"kind": "sql", "database": "a.sqlite", "table": "t", "period": {"file_name": "x"}}, "no file_name"),
         ({"kind": "rest"}, "kind rest has a connection, or a path that is an address"),
         ({"kind": "rest", "path": "http://a", "auth": "basic"}, "there is no connection with a login"),
