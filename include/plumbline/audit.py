@@ -221,7 +221,7 @@ def _relation(row: dict[str, str], words: PrintedWords, units: tuple[str, ...]) 
         if bound not in ("", "at_most", "below", "at_least", "above", "exact"):
             raise UnreadableRow(f"bound: {row['bound']!r} is not among <=, <, >=, >")
     elif stated and bound not in ("", "exact") and stated.effect is None:
-        figures[Term("stated", "0")] = replace(stated, effect=cast(Effect, bound), is_plain=False)
+        figures[Term("stated", "0")] = replace(stated, effect=cast(Effect, bound))
     relation = _Relation(
         id=row["id"],
         kind=cast(Kind, kind),

@@ -83,13 +83,24 @@ class Printed:
     whole: int | None
     """What its sign makes the whole: 100 of a percentage; None where it has no such sign."""
     effect: Effect | None
-    is_plain: bool
-    """Whether it is a number without word, multiplier or sign of a ratio."""
+    is_multiplied: bool
+    """Whether a multiplier makes it a rounded number."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a number without word, multiplier or sign of a ratio."""
+        return self.whole is None and self.effect is None and not self.is_multiplied
 
     @property
     def value(self) -> Decimal:
         """The figure as a decimal."""
         return Decimal(self.figure.numerator) / Decimal(self.figure.denominator)
+
+    def times(self, factor: int) -> Printed:
+        """Return what is printed where figures are given in units of ``factor``."""
+        return replace(
+            self, figure=self.figure * factor, last_digit=self.last_digit * factor, is_multiplied=factor != 1
+        )
 
     def counted_in(self, scale: int) -> Printed:
         """Return the same where the whole is ``scale``: 九成 is 90 of 100. A unit of 1 is whatever was printed."""
@@ -227,7 +238,7 @@ class PrintedWords(Strict):
             last_digit=last_digit,
             whole=wholes[0] if wholes else None,
             effect=words[0] if words else None,
-            is_plain=not (words or wholes or is_multiplied),
+            is_multiplied=is_multiplied,
         )
 
     def _stands_within(self, parts: list[tuple[str, str]], position: int) -> bool:

@@ -199,7 +199,8 @@ def _accepted(
             where data_set = {literal(data_set.data_set)} and period = '{period}' and scope = 'own' and not returned
             qualify row_number() over (
                 partition by reporter
-                order by coalesce(is_primary, true) desc, received_at desc, landed_at desc, row_number desc
+                order by coalesce(is_primary, true) desc, received_at desc, landed_at desc, file_name desc,
+                    row_number desc
             ) = 1
         )
         select place, {figures}

@@ -3,8 +3,8 @@
 A cell becomes the text that a person sees, so that one set of checks serves every format. Of a
 workbook's cells, a number becomes its shortest digits (12.0 is ``12``; floats are written with the 15
 digits that Excel itself shows), a date its ISO form, a truth value TRUE or FALSE, an error value its
-name (``#REF!``); none of the last three passes for a number later. A formula counts as its stored
-result. A share formatted as a percentage is stored as 0.99 and is read as ``0.99``.
+name (``#REF!``), a share that is formatted as a percentage ``99%``; none of the last four passes for a plain
+number later. A formula counts as its stored result.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def read_csv(content: bytes, source: Source, delimiter: str) -> RawTable:
         content = content.replace(b"\r", b"\n")
     last = source.header_row - 1 + source.header_rows
     lines = io.BytesIO(content)
-    top = _lines([lines.readline() for _ in range(last)], delimiter)
+    top = _lines([_record(lines) for _ in range(last)], delimiter)
     header = _header(top[source.header_row - 1 :])
     if len(header) == 1 and header[0] and any(other in header[0] for other in _DELIMITERS):
         raise WrongDelimiterError(header[0])
@@ -244,11 +244,21 @@ def read_csv(content: bytes, source: Source, delimiter: str) -> RawTable:
     )
 
 
+def _record(lines: io.BytesIO) -> bytes:
+    """Return the next line of CSV, with those that follow while a quoted cell is open."""
+    record = lines.readline()
+    while record.count(b'"') % 2 and (more := lines.readline()):
+        record += more
+    return record
+
+
 def _lines(lines: list[bytes], delimiter: str) -> list[list[str | None]]:
     """Return the cells of single lines of CSV, None where empty."""
     try:
         texts = [line.decode("utf-8" if number else "utf-8-sig").rstrip("\r\n") for number, line in enumerate(lines)]
-        return [[text or None for text in next(csv.reader([line], delimiter=delimiter), [])] for line in texts]
+        return [
+            [text or None for text in next(csv.reader(io.StringIO(line), delimiter=delimiter), [])] for line in texts
+        ]
     except UnicodeDecodeError as error:
         raise WrongEncodingError(str(error)) from error
     except csv.Error as error:

@@ -213,7 +213,7 @@ class _Sheet:
 
     def _find(self, label: str, down: int, right: int) -> tuple[int, int] | None:
         """Return row and column, from 0, of the cell that a label leads to; None, and a problem, where it does not."""
-        found = self._labels.get(normalised(label), [])
+        found = self._labels.get(_without_colon(normalised(label)), [])
         if len(found) == 1:
             return found[0][0] + down, found[0][1] + right
         if not found:
@@ -229,8 +229,7 @@ class _Sheet:
         for row, line in enumerate(self.table.top):
             for column, text in enumerate(line):
                 if text:
-                    # A label's colon is punctuation, be it of full width or not.
-                    found.setdefault(normalised(text).rstrip(":：") or text, []).append((row, column))
+                    found.setdefault(_without_colon(normalised(text)), []).append((row, column))
         return found
 
     # --- a row, or a cell, in each row
@@ -323,6 +322,7 @@ class _Sheet:
         """Complain of a figure beside a text that the contract does not know: it would be lost without a word."""
         known = {label for item in self.items for label in item.columns} | _normalised_all(self.source.ignore)
         known |= {normalised(place.label) for place in self.source.places.values() if place.label}
+        known = {_without_colon(label) for label in known}
         offsets = {item.offset(name) for item in self.items for name in item.columns.values()}
         for text, places in self._labels.items():
             if text in known or _FIGURE.fullmatch(text):
@@ -339,7 +339,13 @@ class _Sheet:
                         )
 
 
-_FIGURE = re.compile(r"[-+]?[\d０-９][\d０-９,.，．]*%?")
+_FIGURE = re.compile(r"[-+]?\d[\d,.，．'’\s]*(?:%|％|[^\W\d]{1,2})?")
+"""What seems to be a figure, with whatever marks, and a unit of measure at most."""
+
+
+def _without_colon(label: str) -> str:
+    """Return a label without its colon, which is punctuation, be it of full width or not."""
+    return label.rstrip(":：") or label
 
 
 def _index(letters: str) -> int:

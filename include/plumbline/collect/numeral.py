@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from plumbline.printed import Printed
 
 DIGITS = 18
 """A landed figure has at most this many digits, its decimals included."""
@@ -103,6 +106,14 @@ class Numeral:
             return None
         digits = len(counted) + sum(np.count_nonzero(counted >= 10**power) for power in range(1, longest))
         return numbers if digits == (pc.sum(lengths).as_py() or 0) else None
+
+    def printed(self, text: str) -> Printed:
+        """Return what a plain number of this kind may stand for: a multiplied one is rounded at its last digit."""
+        _, _, decimals = text.partition(self.decimal_mark)
+        written = text.replace(self.thousands_mark, "") if self.thousands_mark else text
+        figure = Fraction(written.replace(self.decimal_mark, "."))
+        plain = Printed(figure, Fraction(1, 10 ** len(decimals)), whole=None, effect=None, is_multiplied=False)
+        return plain.times(self.factor)
 
     def complaint(self, text: str) -> tuple[str, str | None]:
         """Return the code of what is wrong with ``text``, and the plain number it seems to mean."""

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from plumbline.collect.contract import Carried
+from plumbline.collect.contract import Carried, normalised
 from plumbline.collect.desk import Desk, literal, literals, quoted
 from plumbline.collect.envelope import parse_time
 from plumbline.collect.landing import TIME
@@ -196,8 +196,9 @@ def _placed_sql(desk: Desk, data_set: DataSet) -> str:
     """Return the query for what the rows are about."""
     source = desk.source
     action = source.action
+    said = _NAME_SQL.format(name="lower(_action)")
     does = "".join(
-        f"when _action = {literal(word)} then '{what}' "
+        f"when {said} = {literal(normalised(word).lower())} then '{what}' "
         for what, word in (("nil", action and action.nil), ("withdrawal", action and action.withdrawal))
         if word
     )

@@ -228,6 +228,10 @@ class RowsCheck:
         printed = self.desk.printed_words.parse(text)
         if printed is None:
             return None
+        if self.numerals[name].factor != 1:
+            if printed.is_multiplied:  # by a word of its own, under a header that multiplies: which one is meant?
+                return None
+            printed = printed.times(self.numerals[name].factor)
         unit = self.desk.domain.file.units_of_measure[self.data_set.indicators[name].unit]
         printed, numeral = printed.counted_in(unit.ratio_scale), self.numerals[name]
         counted = Numeral(numeral.decimals, numeral.signed)
@@ -247,15 +251,14 @@ class RowsCheck:
     def _print_figures(self, name: str, kept: Mask, figures: pa.Array) -> None:
         """Keep the texts of the ``kept`` rows' figures; a claim's may stand for more than the figure."""
         rows = np.flatnonzero(kept)
-        texts = self.texts[name].take(pa.array(rows))
+        written = texts = self.texts[name].take(pa.array(rows))
         if word := self.item.writing[name].multiplier:
             texts = pc.binary_join_element_wise(texts, word, "")
         low = high = _floats(figures.take(pa.array(rows)))
         if self.total:
-            known = {text: self.desk.printed_words.parse(text) for text in texts.unique().to_pylist()}
-            read = list(zip((known[text] for text in texts.to_pylist()), low.to_pylist(), strict=True))
-            low = [printed.low if printed else value for printed, value in read]
-            high = [printed.high if printed else value for printed, value in read]
+            known = {text: self.numerals[name].printed(text) for text in written.unique().to_pylist()}
+            claims = [known[text] for text in written.to_pylist()]
+            low, high = [claim.low for claim in claims], [claim.high for claim in claims]
         self._print(name, rows, texts, low, high)
 
     def _print(self, name: str, rows: Rows, texts: pa.Array, low: Ends, high: Ends) -> None:
@@ -304,8 +307,6 @@ class RowsCheck:
         if self.desk.source.cell_errors == "return_file":
             errors = {number for number, problem in self.layout.problems if problem.severity == "error"}
             grows &= ~self._of_deliveries(self.wrong_deliveries() | errors)
-        if (withdrawal := self.does["withdrawal"]) is not None:
-            grows &= ~withdrawal
         rows = np.flatnonzero(grows)
         placed = self.placed.select(["_reporter", "_unit", "_of", "_does"]).take(pa.array(rows))
         said = YearsSoFar(

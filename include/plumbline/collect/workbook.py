@@ -12,6 +12,8 @@ import re
 import zipfile
 from collections.abc import Collection
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import openpyxl
 import xlrd
@@ -21,7 +23,7 @@ from xlrd.biffh import XLRDError
 
 from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Problem, RawTable
-from plumbline.collect.formats import NoSheetError, NotAWorkbookError, UnreadableError, table_of_rows
+from plumbline.collect.formats import NoSheetError, NotAWorkbookError, UnreadableError, shortest, table_of_rows
 from plumbline.collect.limits import Limits
 
 _ARCHIVE = b"PK"
@@ -32,6 +34,8 @@ _FAILURES = (CalamineError, XLRDError, zipfile.BadZipFile, EOFError, KeyError, O
 _REFERENCE = re.compile(rb"""\br=["']([A-Za-z]*)(\d{1,9})["']""")
 _FAR = re.compile(rb"""r=["'](?:[A-Za-z]{3}|[A-Za-z]{0,2}\d{5})""")
 """A reference that reaches beyond ZZ9999: without one, no sheet has more than seven million cells."""
+_PERCENT = re.compile(rb"""formatCode=["'][^"']*%|numFmtId=["'](?:9|10)["']""")
+"""A format of percentages: one of the workbook's own, or the two that every workbook has."""
 _MOST_PACKED = 1032
 """Deflate packs no more bytes into one."""
 
@@ -44,13 +48,13 @@ def read_workbook(content: bytes, source: Source, wanted: Collection[str]) -> di
     if not content.startswith((_ARCHIVE, OLD_WORKBOOK)):
         raise NotAWorkbookError
     try:
-        has_error_values, linked = content.startswith(OLD_WORKBOOK), False
-        if not has_error_values:
+        is_odd, linked = content.startswith(OLD_WORKBOOK), False
+        if not is_odd:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                has_error_values = look_over(archive, Limits.from_environment())
+                is_odd = look_over(archive, Limits.from_environment())
                 linked = any(name.startswith("xl/externalLinks/") for name in archive.namelist())
         with CalamineWorkbook.from_filelike(io.BytesIO(content)) as workbook:
-            tables = _read(workbook, source, wanted, content if has_error_values else None)
+            tables = _read(workbook, source, wanted, content if is_odd else None)
     except _FAILURES as error:
         raise UnreadableError(str(error) or type(error).__name__) from error
     for name, table in tables.items() if linked else ():
@@ -61,7 +65,7 @@ def read_workbook(content: bytes, source: Source, wanted: Collection[str]) -> di
 
 
 def look_over(archive: zipfile.ZipFile, limits: Limits) -> bool:
-    """Refuse a workbook that would take too much; say whether a cell holds an error value such as #REF!.
+    """Refuse a workbook that would take too much; say whether a cell may hold an error value or a percentage.
 
     Raises UnreadableError. What a part claims to unpack to is believed only where it could not be much more.
     """
@@ -71,7 +75,7 @@ def look_over(archive: zipfile.ZipFile, limits: Limits) -> bool:
         raise UnreadableError(f"it unpacks to {unpacked:,} bytes, and {limits.unpacked_bytes:,} are the most")
     if len({part.filename for part in parts}) < len(parts):
         raise UnreadableError("a part of it stands twice")
-    has_error_values = False
+    is_odd = False
     sheets = 0
     for part in parts:
         if part.filename.lower().startswith("xl/worksheets/") and part.filename.lower().endswith(".xml"):
@@ -79,14 +83,16 @@ def look_over(archive: zipfile.ZipFile, limits: Limits) -> bool:
             sheet = archive.read(part)
             _refuse_entities(sheet)
             _refuse_vast_sheet(sheet, limits)
-            has_error_values = has_error_values or b't="e"' in sheet or b"t='e'" in sheet
+            is_odd = is_odd or b't="e"' in sheet or b"t='e'" in sheet
+        elif part.filename.lower() == "xl/styles.xml":
+            is_odd = bool(_PERCENT.search(archive.read(part))) or is_odd
         elif part.filename.lower() == "xl/sharedstrings.xml":
             _refuse_entities(archive.read(part))
         elif part.compress_size * _MOST_PACKED > limits.unpacked_bytes:
             archive.read(part)  # stops at the size that it claims, and complains if there is more
     if sheets > limits.sheets:
         raise UnreadableError(f"it has {sheets:,} sheets, and {limits.sheets:,} are the most")
-    return has_error_values
+    return is_odd
 
 
 def _refuse_entities(part: bytes) -> None:
@@ -109,7 +115,7 @@ def _refuse_vast_sheet(sheet: bytes, limits: Limits) -> None:
 
 
 def _read(
-    workbook: CalamineWorkbook, source: Source, wanted: Collection[str], with_errors: bytes | None
+    workbook: CalamineWorkbook, source: Source, wanted: Collection[str], odd: bytes | None
 ) -> dict[str | None, RawTable | None]:
     sheets = [
         sheet
@@ -123,7 +129,7 @@ def _read(
     chosen = set(asked or (visible or names)[:1])
     if not chosen:
         raise NoSheetError
-    errors = _error_values(with_errors, chosen & set(names)) if with_errors else {}
+    seen = _odd_cells(odd, chosen & set(names)) if odd else {}
     tables: dict[str | None, RawTable | None] = {}
     for name in names:
         if name not in chosen:
@@ -131,7 +137,7 @@ def _read(
             continue
         sheet = workbook.get_sheet_by_name(name)
         rows = sheet.to_python(skip_empty_area=False)
-        for row, column, text in errors.get(name, ()):
+        for row, column, text in seen.get(name, ()):
             rows[row - 1][column - 1] = text
         merged = (sheet.merged_cell_ranges or ()) if source.header_rows > 1 else ()
         tables[name] = table_of_rows(name, rows, source, merged)
@@ -140,18 +146,21 @@ def _read(
     return {name: table for name, table in tables.items() if name in told}
 
 
-def _error_values(content: bytes, names: Collection[str]) -> dict[str, list[tuple[int, int, str]]]:
-    """Return row, column and name of the error values by sheet: calamine gives them as empty."""
+def _odd_cells(content: bytes, names: Collection[str]) -> dict[str, list[tuple[Any, Any, str]]]:
+    """Return row, column and text of the cells that calamine does not give as people see them, by sheet.
+
+    It gives error values as empty, and 99% as 0.99.
+    """
     if content.startswith(OLD_WORKBOOK):
-        with xlrd.open_workbook(file_contents=content, on_demand=True, logfile=io.StringIO()) as old:
-            return {name: _error_values_of_old(old.sheet_by_name(name)) for name in names}
+        with xlrd.open_workbook(file_contents=content, formatting_info=True, logfile=io.StringIO()) as old:
+            return {name: _odd_cells_of_old(old, old.sheet_by_name(name)) for name in names}
     workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     found = {
         name: [
-            (cell.row, cell.column, str(cell.value))
+            (cell.row, cell.column, text)
             for cells in workbook[name].iter_rows()
             for cell in cells
-            if cell.data_type == "e" and cell.row and cell.column
+            if (text := _seen(cell)) is not None
         ]
         for name in names
     }
@@ -159,10 +168,27 @@ def _error_values(content: bytes, names: Collection[str]) -> dict[str, list[tupl
     return found
 
 
-def _error_values_of_old(page: xlrd.sheet.Sheet) -> list[tuple[int, int, str]]:
-    return [
-        (row + 1, column + 1, xlrd.error_text_from_code[int(page.cell_value(row, column))])
-        for row in range(page.nrows)
-        for column, kind in enumerate(page.row_types(row))
-        if kind == xlrd.XL_CELL_ERROR
-    ]
+def _seen(cell: Any) -> str | None:
+    """Return what people see in a cell that calamine does not give like that; None for any other."""
+    if cell.data_type == "e":
+        return str(cell.value)
+    is_share = cell.data_type == "n" and cell.value is not None and "%" in cell.number_format
+    return _percentage(cell.value) if is_share else None
+
+
+def _odd_cells_of_old(book: xlrd.Book, page: xlrd.sheet.Sheet) -> list[tuple[int, int, str]]:
+    found = []
+    for row in range(page.nrows):
+        for column, kind in enumerate(page.row_types(row)):
+            value = page.cell_value(row, column)
+            if kind == xlrd.XL_CELL_ERROR:
+                found.append((row + 1, column + 1, xlrd.error_text_from_code[int(value)]))
+            elif kind == xlrd.XL_CELL_NUMBER:
+                form = book.format_map[book.xf_list[page.cell_xf_index(row, column)].format_key].format_str
+                if "%" in form:
+                    found.append((row + 1, column + 1, _percentage(float(value))))
+    return found
+
+
+def _percentage(share: float) -> str:
+    return f"{shortest(Decimal(f'{share:.15g}') * 100)}%"

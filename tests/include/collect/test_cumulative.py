@@ -134,6 +134,17 @@ def test_nor_is_a_row_of_a_file_that_is_returned_as_a_whole(place: Place) -> Non
     assert landed(place) == {("V21", 1): (3, 2, 1)}
 
 
+def test_nor_is_a_row_that_the_same_file_withdraws(place: Place) -> None:
+    contract(place, action={"column": "said", "nil": "nil", "withdrawal": "retracted"})
+    place.write("inbox", "towns/1.csv", csv({("V11", 1): (5, 4, 0), ("V11", 2): (9, 5, 0)}))
+    place.collect()
+    later = csv({("V11", 3): (12, 6, 0)}) + "V11,2024-02,,,,retracted\n"
+    place.write("inbox", "towns/2.csv", later)
+    place.collect(landed_at=LANDED_AT + timedelta(days=1))
+    assert ("V11", 3) not in landed(place)
+    assert ("C2", "earlier_period_missing", "a report for 2024-02 first") in place.lines()
+
+
 def test_a_multiplied_figure_of_the_year_so_far_keeps_its_text_once(place: Place) -> None:
     place.write("domain", "printed.yml", "multipliers: {万: 10000}\n")
     columns = {"案件": {"indicator": "cases", "multiplier": "万"}, "成功": "settled", "经费": "paid"}

@@ -120,6 +120,24 @@ def test_every_sheet_is_a_units_where_the_contract_says_so(place: Place) -> None
     assert {code for _, code, _ in place.lines()} == {"not_a_number", "not_in_sheet_name", "missing_label"}
 
 
+@pytest.mark.parametrize("beside", ["1 250", "12件", "1'250", "99%"])
+def test_a_figure_beside_an_unknown_label_is_a_figure_whatever_its_marks(place: Place, beside: str) -> None:
+    place.contract("towns", **FORM)
+    sheets(place, "a/1.xlsx", 调解=[*PAGE, [3, "新增项目", beside]])
+    place.collect()
+    assert ("B8", "unmapped_label", "one of: 其中成功, 案件数") in place.lines()
+    assert place.landed("submissions") == []
+
+
+def test_a_label_may_have_its_colon_in_the_contract_too(place: Place) -> None:
+    columns = {"案件数：": "cases", "其中成功": "settled"}
+    place.contract("towns", **FORM | {"data_sets": {"mediation": {"sheet": "调解", "columns": columns}}})
+    sheets(place, "a/1.xlsx", 调解=PAGE)
+    place.collect()
+    assert place.lines() == []
+    assert place.landed("submissions", "reporter, returned") == [("V11", False)]
+
+
 @pytest.mark.parametrize("layout", ["sheet_per_unit", "form"])
 def test_sheets_for_people_are_passed_over_where_the_contract_says_so(place: Place, layout: str) -> None:
     data_sets = {"mediation": {"columns": {"案件数": "cases", "其中成功": "settled"}}}
@@ -405,6 +423,28 @@ def test_claims_with_a_multiplier_stand_for_the_interval_of_their_print(place: P
     assert place.landed("cells/mediation/2024-01", "cases") == [(Decimal(393600),)]
 
 
+def test_words_of_a_claim_are_worth_what_its_column_multiplies_by(place: Place) -> None:
+    place.write("domain", "printed.yml", "multipliers: {万: 10000}\nwords: {超: above, 以上: at_least}\n")
+    columns = {"案件(万件)": {"indicator": "cases", "multiplier": "万"}, "成功": "settled"}
+    place.contract(
+        "towns",
+        **MARKS,
+        action=None,
+        ignore=None,
+        scope="total",
+        data_sets={"mediation": {"columns": columns}},
+    )
+    rows = "单位代码,案件(万件),成功\nV11,超2,\nV12,1.5以上,\nV21,2万以上,\nV300,0.5,\n"
+    place.write("inbox", "towns/a.csv", rows)
+    place.collect()
+    assert place.landed("printed/mediation/2024-01", "printed, low, high", "low") == [
+        ("0.5万", 4500, pytest.approx(6000)),
+        ("1.5以上", 15000, float("inf")),
+        ("超2", pytest.approx(20000), float("inf")),
+    ]
+    assert [(cell, code) for cell, code, _ in place.lines()] == [("B4", "not_a_number")]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -418,6 +458,7 @@ def test_claims_with_a_multiplier_stand_for_the_interval_of_their_print(place: P
         ({"ignore_sheets": "["}, "ignore_sheets: .* is not a regular expression"),
         ({"encoding": "gbk2"}, "encoding: .*'gbk2' is no encoding"),
         ({"delimiter": "::"}, "delimiter"),
+        ({"sender": {"cell": "B1"}}, "a file's sender is known before it is read"),
     ],
 )
 def test_a_contract_that_contradicts_itself_names_the_key(place: Place, changes: dict[str, Any], message: str) -> None:

@@ -197,6 +197,41 @@ def test_a_workbook_without_a_sheet_of_cells_is_answered(place: Place, contract:
     assert place.lines() == [(None, "no_sheet", "a workbook with a sheet of cells")]
 
 
+def test_a_header_may_have_a_line_break_in_quotes(place: Place, contract: Contracts) -> None:
+    columns = {"cases": "cases", "settled (of them)": "settled"}
+    contract("platform", kind="files", files="*", data_sets={"mediation": {"columns": columns}})
+    text = 'month,unit,cases,"settled\n(of them)"\n2024-01,V11,5,4\n2024-01,V12,x,4\n'
+    place.write("inbox", "platform/a.csv", text)
+    assert place.collect("platform").accepted == 1
+    assert place.landed("receipt_lines", "cell, code") == [("C3", "not_a_number")]
+
+
+@pytest.mark.parametrize("ending", ["xls", "xlsx"])
+def test_a_percentage_is_what_people_see_and_no_plain_number(place: Place, contract: Contracts, ending: str) -> None:
+    columns = {"cases": "cases", "settled": "settled", "rate": "rate"}
+    contract("platform", kind="files", files="*", data_sets={"mediation": {"columns": columns}})
+    content = io.BytesIO()
+    rows = [["month", "unit", "cases", "settled", "rate"], ["2024-01", "V11", 100, 99, 0.99]]
+    if ending == "xlsx":
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.worksheets[0].append(row)
+        book.worksheets[0]["E2"].number_format = "0%"
+        book.save(content)
+    else:
+        old = xlwt.Workbook()
+        page = old.add_sheet("a")
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                page.write(number, column, cell, xlwt.easyxf(num_format_str="0.0%" if cell == 0.99 else "General"))
+        old.save(content)
+    place.write("inbox", f"platform/a.{ending}", content.getvalue())
+    assert place.collect("platform").accepted == 0
+    assert place.landed("receipt_lines", "cell, code, message_en") == [
+        ("E2", "not_a_number", "99% is not a plain number (Rate).")
+    ]
+
+
 def test_lines_may_end_as_on_an_old_macintosh(place: Place, contract: Contracts) -> None:
     contract("platform", kind="files", files="*")
     place.write("inbox", "platform/a.csv", CSV.replace("\n", "\r"))
@@ -214,6 +249,17 @@ def test_an_unknown_word_for_what_a_row_does_is_answered_where_there_is_no_figur
     )
     assert place.collect("platform").accepted == 1
     assert place.lines() == [("E2", "unknown_action", "one of: 零报告, 撤回")]
+
+
+def test_a_word_for_what_a_row_does_may_be_padded_or_in_capitals(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*", action={"column": "said", "nil": "nil", "withdrawal": "Take back"})
+    header = "month,unit,cases,settled,said\n"
+    place.write("inbox", "platform/a.csv", f"{header}2024-01,V11,,, NIL\n2024-01,V12,7,7,take back \n")
+    assert place.collect("platform").accepted == 1
+    assert place.landed("submissions", "reporter, action, returned", "1") == [
+        ("V11", "nil", False),
+        ("V12", "withdrawal", True),
+    ]
 
 
 def test_a_note_that_stands_where_no_unit_is_asked_for_is_a_note(place: Place, contract: Contracts) -> None:
