@@ -177,7 +177,7 @@ def _values(
         "unit": unit,
         "reporter": unit,
         "period": str(row["_of"] or row["_period"]),
-        "office": str(row["_office"]),
+        "office": row["_office"] or "",
         "sender": sender,
         "time": str(row["_received"]),
         "data_set": data_set.name,

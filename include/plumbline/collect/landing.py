@@ -34,6 +34,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
 from plumbline.collect.delivery import Delivery
@@ -130,6 +131,13 @@ class Batch:
     receipts: list[dict[str, object]]
     marked: dict[int, bytes] = field(default_factory=dict)
     """Workbooks with what is wrong marked in them, by the place of their delivery."""
+
+    @property
+    def unread(self) -> pa.Table:
+        """The deliveries that were returned before a submission could be made of them."""
+        deliveries = self.tables["deliveries"]
+        had = pc.is_in(deliveries["delivery_id"], self.tables["submissions"]["delivery_id"].unique())
+        return deliveries.filter(pc.and_(pc.equal(deliveries["status"], "returned"), pc.invert(had)))
 
     @property
     def figures(self) -> int:

@@ -40,6 +40,7 @@ class CollectResult:
     submissions: int = 0
     accepted: int = 0
     returned: int = 0
+    """Submissions, and deliveries of which none could be made."""
     cells: int = 0
     """Figures of accepted submissions."""
     receipt_lines: int = 0
@@ -53,7 +54,7 @@ class CollectResult:
             deliveries=self.deliveries + len(batch.deliveries),
             submissions=self.submissions + len(submissions),
             accepted=self.accepted + len(submissions) - returned,
-            returned=self.returned + returned,
+            returned=self.returned + returned + len(batch.unread),
             cells=self.cells + batch.figures,
             receipt_lines=self.receipt_lines + len(batch.tables["receipt_lines"]),
         )

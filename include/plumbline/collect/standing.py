@@ -20,6 +20,7 @@ class Standing:
     source: str
     accepted: int
     returned: int
+    """With deliveries of which no submission could be made."""
     last_success: datetime | None
     failing_since: datetime | None
     error: str | None
@@ -28,11 +29,24 @@ class Standing:
 def standings(settings: Settings) -> list[Standing]:
     """Return how every source of the domain stands, by name. Times are in UTC."""
     landed: dict[str, tuple[int, int]] = {}
-    files = [str(folder / "submissions.parquet") for folder in batches(settings)]
-    if files:
+    folders = batches(settings)
+    if folders:
         rows = duckdb.execute(
-            "select source, count_if(not returned), count_if(returned) from read_parquet($files) group by source",
-            {"files": files},
+            """
+            with submission as (
+                select source, delivery_id, returned from read_parquet($submissions)
+            ), answered as (
+                select source, returned from submission
+                union all
+                select source, true from read_parquet($deliveries)
+                where status = 'returned' and delivery_id not in (select delivery_id from submission)
+            )
+            select source, count_if(not returned), count_if(returned) from answered group by source
+            """,
+            {
+                table: [str(folder / f"{table}.parquet") for folder in folders]
+                for table in ("submissions", "deliveries")
+            },
         ).fetchall()
         landed = {source: (accepted, returned) for source, accepted, returned in rows}
     found = []

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import xlwt
 
+from plumbline.collect.standing import standings
 from plumbline.errors import StopTheRun, TryAgain
 from tests.include.collect.kinds.conftest import Contracts
 from tests.include.collect.place import LANDED_AT, Place
@@ -230,6 +231,16 @@ def test_a_percentage_is_what_people_see_and_no_plain_number(place: Place, contr
     assert place.landed("receipt_lines", "cell, code, message_en") == [
         ("E2", "not_a_number", "99% is not a plain number (Rate).")
     ]
+
+
+def test_a_file_that_cannot_be_read_counts_as_returned(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*.xlsx")
+    place.write("inbox", "platform/a.xlsx", "no workbook")
+    place.write("inbox", "platform/b.xlsx", xlsx([ROWS[0], ROWS[1] | {"cases": "x"}]))
+    result = place.collect("platform")
+    assert (result.submissions, result.accepted, result.returned) == (2, 1, 2)
+    (standing,) = (its for its in standings(place.settings) if its.source == "platform")
+    assert (standing.accepted, standing.returned) == (1, 2)
 
 
 def test_lines_may_end_as_on_an_old_macintosh(place: Place, contract: Contracts) -> None:
