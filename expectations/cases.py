@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, cached_property
 from typing import Literal
 
@@ -81,6 +82,8 @@ class Figures:
     """The periods that are judged."""
     printed: frozenset[tuple[str, str]]
     """Data set and indicator of all claims that carry their text as printed."""
+    today: date
+    """The day of the build: what is not over is no whole period, and what is not due yet may still come."""
 
     def column(self, term: Term, ending: str = "") -> Sql:
         """Return the column of a term's total or count, or one that stands beside it (``_claimed``)."""
@@ -240,7 +243,15 @@ class Figures:
                 complete = f"{alias}.received_{group} >= {alias}.due_{group}"
                 due = f"{alias}.due_{group} > 0"
                 conditions.append(f"coalesce({complete}, true)" if term.when == "previous" else f"{due} and {complete}")
+                conditions.append(self._nobody_is_awaited(term.data_set, group))
         return all_of(*dict.fromkeys(conditions))
+
+    def _nobody_is_awaited(self, data_set: str, group: str) -> str:
+        """Return the condition that all of a group's reports are due: until then those that came are all that count."""
+        due_on = self.rules.domain.data_sets[data_set].due_on
+        parts = {period: self._parts_owed(data_set, group, Period.parse(period)) for period in self.periods}
+        awaited = [period for period, owed in parts.items() if owed and due_on(owed[-1]) >= self.today]
+        return f"figure.period not in ({_literals(awaited)})" if awaited else "true"
 
     def contradicting(self, cases: Iterable[Case]) -> str:
         """Return the query of all rows that contradict any of ``cases``, over ``{batch}``: one scan.
@@ -330,16 +341,18 @@ class Figures:
         before = period.last_year if term.when == "last_year" else period.previous
         if account == "claimed" or group is None:
             return term.when == "previous" or self.rules.domain.is_open(before)
-        parts = self._parts_owed(term.data_set, group, before)
+        parts = len(self._parts_owed(term.data_set, group, before))
         if self._indicator(term).kind in ("flow", "flag"):
-            return parts == self._parts_owed(term.data_set, group, period)
+            return parts == len(self._parts_owed(term.data_set, group, period))
         return term.when == "previous" or parts > 0
 
     @cached_property
-    def _parts_owed(self) -> Callable[[str, str, Period], int]:
+    def _parts_owed(self) -> Callable[[str, str, Period], list[Period]]:
         """``Domain.parts_owed`` of a data set's group: templates ask the same for each of their indicators."""
         domain = self.rules.domain
-        return cache(lambda name, group, period: domain.parts_owed(domain.data_sets[name].groups[group], period))
+        return cache(
+            lambda name, group, period: domain.parts_owed(domain.data_sets[name].groups[group], period, self.today)
+        )
 
     def _arrived(self, relation: Relation) -> str:
         terms = relation.terms

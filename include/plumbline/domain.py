@@ -343,18 +343,20 @@ class Domain:
             period for period_type in self.file.periods.types for period in periods_between(first, last, period_type)
         ]
 
-    def parts_owed(self, owed: Applicability, period: Period) -> int:
-        """Return for how many stretches of ``period`` figures are owed at all: 12 of a year by the month.
+    def parts_owed(self, owed: Applicability, period: Period, today: date) -> list[Period]:
+        """Return the stretches of ``period`` for which figures are owed: the 12 of a year by the month.
 
-        They are fewer where the first or the last period that is collected lies within it.
+        They are fewer where the first or the last period that is collected lies within it, and where it is not over.
         """
-        return sum(
-            self.is_open(part)
+        return [
+            part
+            for part in periods_between(period.starts_on, period.ends_on, owed.frequency)
+            if self.is_open(part)
             and period.contains(part)
+            and part.ends_on < today
             and (owed.first is None or owed.first.starts_on <= part.starts_on)
             and (owed.last is None or part.ends_on <= owed.last.ends_on)
-            for part in periods_between(period.starts_on, period.ends_on, owed.frequency)
-        )
+        ]
 
     def is_open(self, period: Period) -> bool:
         """Say whether submissions for ``period`` are taken at all."""

@@ -109,8 +109,9 @@ def _judge(settings: Settings) -> ReconcileResult:
         printed = con.execute(
             "select distinct data_set, indicator from main.int_printed where scope = 'total'"
         ).fetchall()
+        ((today,),) = con.execute("select today from build.parameter").fetchall()
         figures = [
-            Figures(rules, data_set, periods, frozenset(printed))
+            Figures(rules, data_set, periods, frozenset(printed), today)
             for data_set, periods in _judged_periods(con, rules).items()
         ]
     judged: dict[str, list[Judged]] = {}

@@ -206,7 +206,7 @@ def country(tmp_path: Path) -> Country:
         con.execute("create table build.work (data_set varchar, period varchar)")
         con.execute(
             "create table build.parameter as select 'figures' as stage, $domain as domain, $rules as rules, "
-            "timestamptz '2024-03-01 00:00:00+00' as known_at, date '2024-03-01' as today",
+            "timestamptz '2025-03-01 00:00:00+00' as known_at, date '2025-03-01' as today",
             {"domain": str(settings.domain), "rules": str(settings.rules)},
         )
         con.execute(

@@ -104,10 +104,10 @@ def test_when_only_the_print_changes_what_was_said_stands_and_is_held_against_th
 
 
 def test_a_difference_is_accepted_until_the_day_it_ends(country: Country) -> None:
-    say(country, find(country), "accepted", until="2024-03-01")
+    say(country, find(country), "accepted", until="2025-03-01")
     finding = judge(country)
     assert (finding["status"], finding["explained"], finding["explanation"]) == ("accepted", 2, "carried over")
-    country.query("update build.parameter set today = '2024-03-02'")
+    country.query("update build.parameter set today = '2025-03-02'")
     finding = judge(country)
     assert (finding["status"], finding["explained"], finding["reopened"]) == ("open", 0, "ended")
     assert finding["explanation"] == "carried over"
@@ -115,7 +115,7 @@ def test_a_difference_is_accepted_until_the_day_it_ends(country: Country) -> Non
 
 def test_of_two_acceptances_the_last_one_counts(country: Country) -> None:
     found = find(country)
-    say(country, found, "accepted", until="2024-12-31")
+    say(country, found, "accepted", until="2025-12-31")
     say(country, found, "accepted", until="2024-02-02", at=ON_THE_1ST.replace(day=2))
     assert judge(country)["status"] == "open"
     assert standings(country) == [("accepted", "replaced"), ("accepted", "ended")]

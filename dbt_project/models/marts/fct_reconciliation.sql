@@ -76,6 +76,7 @@ compared as (
         coalesce(printed.high, claim.reported_total) as reported_high,
         claim.reported_total - claim.total_value as difference,
         coalesce(missing_by_unit.missing_units, []) as missing_units,
+        coalesce(owed.is_awaited, false) as is_awaited,
         claim.total_value between reported_low and reported_high as is_within_print,
         coalesce(said.is_settled, false) as is_settled,
         coalesce(said.explained, 0) as explained_amount
@@ -93,6 +94,11 @@ compared as (
             and claim.group_name = missing_by_unit.group_name
             and claim.period = missing_by_unit.period
             and claim.org_unit_code = missing_by_unit.org_unit_code
+    left join {{ source('domain', 'group_period') }} as owed
+        on
+            claim.data_set = owed.data_set
+            and claim.group_name = owed.group_name
+            and claim.period = owed.period
     left join said
         on
             claim.org_unit_code = said.org_unit_code
@@ -128,7 +134,7 @@ select
     (difference - explained)::decimal(28, 6) as unexplained,
     missing_units,
     case
-        when len(missing_units) > 0 or total_value is null then 'incomplete'
+        when len(missing_units) > 0 or is_awaited or total_value is null then 'incomplete'
         when is_within_print then 'reconciled'
         when is_settled then 'explained'
         else 'unexplained'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import date
 
 from expectations.cases import Figures
 from expectations.suite import Judged, prepare, run
@@ -50,7 +51,7 @@ WAYS: dict[str, Callable[[Settings], tuple[int, Took]]] = {
 def _rules(settings: Settings) -> list[Judged]:
     """Return the rules that state a relation, ready to be judged."""
     rules = load_rules(settings, load_domain(settings.domain))
-    figures = Figures(rules, DATA_SET, (PERIOD,), frozenset())
+    figures = Figures(rules, DATA_SET, (PERIOD,), frozenset(), date.max)
     return [prepare(rule, figures) for rule in rules.of(DATA_SET) if rule.entry.expression]
 
 

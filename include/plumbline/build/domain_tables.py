@@ -55,7 +55,7 @@ def write(con: duckdb.DuckDBPyConnection, settings: Settings, domain: Domain, kn
             for part in periods
             if whole.contains(part)
         ],
-        "group_period": list(_group_period_rows(domain, periods)),
+        "group_period": list(_group_period_rows(domain, periods, today)),
     }
     for table, rows in tables.items():
         if not rows:
@@ -133,21 +133,22 @@ def _group_rows(domain: Domain) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _group_period_rows(domain: Domain, periods: list[Period]) -> Iterator[dict[str, Any]]:
-    counted: dict[tuple[PeriodType, Period | None, Period | None], list[int]] = {}
+def _group_period_rows(domain: Domain, periods: list[Period], today: date) -> Iterator[dict[str, Any]]:
+    owed_parts: dict[tuple[PeriodType, Period | None, Period | None], list[list[Period]]] = {}
     for data_set in domain.data_sets.values():
         for group, owed in data_set.groups.items():
             # Most groups are collected alike: to count for each of 66 would take 4 s in the thirteenth year.
             collected = owed.frequency, owed.first, owed.last
-            if collected not in counted:
-                counted[collected] = [domain.parts_owed(owed, period) for period in periods]
-            for period, parts_owed in zip(periods, counted[collected], strict=True):
+            if collected not in owed_parts:
+                owed_parts[collected] = [domain.parts_owed(owed, period, today) for period in periods]
+            for period, parts in zip(periods, owed_parts[collected], strict=True):
                 yield {
                     "data_set": data_set.data_set,
                     "group_name": group,
                     "period": str(period),
                     "parts": MONTHS[period.period_type] // MONTHS[owed.frequency],
-                    "parts_owed": parts_owed,
+                    "parts_owed": len(parts),
+                    "is_awaited": bool(parts) and data_set.due_on(parts[-1]) >= today,
                 }
 
 
