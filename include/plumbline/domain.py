@@ -86,12 +86,45 @@ class ReporterKind(Strict):
     office: bool = False
 
 
+class PeriodWords(Strict):
+    """Words that stand for parts of a year: lists, each of them all in their order; capitals make no difference."""
+
+    month: tuple[Annotated[tuple[str, ...], Field(min_length=12, max_length=12)], ...] = ()
+    quarter: tuple[Annotated[tuple[str, ...], Field(min_length=4, max_length=4)], ...] = ()
+    half: tuple[Annotated[tuple[str, ...], Field(min_length=2, max_length=2)], ...] = ()
+
+    @model_validator(mode="after")
+    def _a_word_stands_for_one_number(self) -> Self:
+        for part, words in self.lists():
+            for number, word in enumerate(words, 1):
+                other = self.number(part, word)
+                if other != number:
+                    raise ValueError(f"{part}: {word!r} stands for {number} and for {other}")
+        return self
+
+    def lists(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield every list with the part of a year that its words stand for."""
+        for part in type(self).model_fields:
+            for words in getattr(self, part):
+                yield part, words
+
+    def number(self, part: str, written: str) -> int | None:
+        """Return the number, from 1, of the month, quarter or half that is written in digits or as a word."""
+        return int(written) if written.isdecimal() else self._numbers.get((part, written.casefold()))
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], int]:
+        return {(part, word.casefold()): number for part, words in self.lists() for number, word in enumerate(words, 1)}
+
+
 class OpenPeriods(Strict):
     """From when to when submissions are taken, and which types of period figures are built for."""
 
     first: PeriodField
     last: PeriodField | None = None
     types: tuple[PeriodType, ...] = ("month", "quarter", "half", "year")
+    words: PeriodWords = Field(default_factory=PeriodWords)
+    """Beside digits, how periods are written in what is submitted."""
 
 
 class Releases(Strict):

@@ -188,6 +188,8 @@ def test_a_mistake_in_a_data_set_is_answered_with_its_file_and_key(
         ("colour", "blue", "colour: Extra inputs are not permitted"),
         ("languages", [], "languages: Tuple should have at least 1 item"),
         ("periods.first", "spring", "periods.first: Value error, 'spring' is not a period"),
+        ("periods.words", {"half": [["erstes"]]}, "periods.words.half.0: Tuple should have at least 2 items"),
+        ("periods.words", {"half": [["H", "h"]]}, "periods.words: Value error, half: 'H' stands for 1 and for 2"),
         ("releases", {"wait_above": 20}, "releases.wait_above: Input should be less than 1"),
         ("units_of_measure.Euro.decimals", 7, "units_of_measure.Euro.decimals: Input should be less than"),
         ("reporter_kinds.archiv.level", "kreis", "reporter_kinds.archiv.level: there is no level 'kreis'"),

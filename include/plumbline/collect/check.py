@@ -36,7 +36,7 @@ def check(desk: Desk, deliveries: list[Delivery], landed_at: datetime, last_rele
     an indicator that its reporters must give.
     """
     _give_deliveries(desk, deliveries, landed_at, last_release)
-    layout = Layout()
+    layout = Layout(desk.domain.file.periods.words)
     senders = _unknown_senders(desk)
     for number, delivery in enumerate(deliveries):
         layout.problems += [(number, problem) for problem in delivery.problems]
@@ -103,7 +103,7 @@ def _lay_out(desk: Desk, layout: Layout, number: int, delivery: Delivery, unknow
         problems.append(Problem("unknown_sender", {"sender": str(delivery.sender)}))
     for what in ("unit", "period", "reporter"):
         place = getattr(source, what)
-        if isinstance(place, Place) and place.file_name and place.for_file(name) is None:
+        if isinstance(place, Place) and place.file_name and place.for_file(name, layout.words) is None:
             values = {"file": name, "pattern": place.file_name}
             problems.append(Problem(f"{what}_not_in_file_name", values))
     tables: dict[str | None, RawTable | None] = {}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator, model_validator
 
-from plumbline.domain import NAME, DataSet, Domain, Strict
+from plumbline.domain import NAME, DataSet, Domain, PeriodWords, Strict
 from plumbline.errors import StopTheRun
 from plumbline.settings import Settings
 from plumbline.yaml_file import read_yaml
@@ -52,6 +52,9 @@ def _is_encoding(name: str) -> str:
         raise ValueError(f"{name!r} is no encoding that Python knows") from error
 
 
+_NO_WORDS = PeriodWords()
+
+
 class Column(Strict):
     """A value that stands in each row, in the column with this header."""
 
@@ -63,7 +66,8 @@ class Place(Strict):
 
     ``pattern`` is a regular expression searched in what stands there, as ``file_name`` is in the path below the
     source's folder and ``sheet`` in the sheet's name. The value is its first group, or all that it matches. Groups
-    named year, month, quarter and half make a period: ``(?P<year>\\d{4})年(?P<month>\\d+)月``.
+    named year, month, quarter and half make a period: ``(?P<year>\\d{4})年(?P<month>\\d+)月``. A year of two digits is
+    of this century, and a month, quarter or half may be a word of ``periods.words`` in domain.yml.
     """
 
     column: str | None = None
@@ -97,15 +101,15 @@ class Place(Strict):
         """Say whether a sheet has the value once, for all its rows."""
         return bool(self.cell or self.label or self.sheet)
 
-    def for_file(self, file_name: str) -> str | None:
+    def for_file(self, file_name: str, words: PeriodWords = _NO_WORDS) -> str | None:
         """Return the one value for every row of ``file_name``; None when the name does not have it."""
-        return self.value if self.file_name is None else matched(self.file_name, file_name)
+        return self.value if self.file_name is None else matched(self.file_name, file_name, words)
 
-    def of_text(self, text: str | None) -> str | None:
+    def of_text(self, text: str | None, words: PeriodWords = _NO_WORDS) -> str | None:
         """Return the value in a cell's text; the text itself, to be complained of, where the pattern fails."""
         if text is None or self.pattern is None:
             return text
-        return matched(self.pattern, text) or text
+        return matched(self.pattern, text, words) or text
 
 
 class UnitPlace(Place):
@@ -124,20 +128,34 @@ class UnitPlace(Place):
 
 
 _PLACES = ("column", "cell", "label", "sheet", "file_name", "value", "manifest")
-_PERIOD_GROUPS = {"month": "-{:0>2}", "quarter": "-Q{}", "half": "-H{}"}
+_PERIOD_GROUPS = {"month": "-{:02}", "quarter": "-Q{}", "half": "-H{}"}
 
 
-def matched(pattern: str, text: str) -> str | None:
-    """Return what ``pattern`` finds in ``text``: the period of its named groups, its first group, or all of it."""
+def matched(pattern: str, text: str, words: PeriodWords = _NO_WORDS) -> str | None:
+    """Return what ``pattern`` finds in ``text``: the period of its named groups, its first group, or all of it.
+
+    None when it finds nothing, or what it takes for a part of a year is neither a number nor one of ``words``.
+    """
     match = re.search(pattern, text)
     if match is None:
         return None
     named = match.groupdict()
     if named.get("year"):
-        return named["year"] + "".join(
-            form.format(named[group]) for group, form in _PERIOD_GROUPS.items() if named.get(group)
-        )
+        return _period(named, words)
     return match.group(1) if match.re.groups else match.group(0)
+
+
+def _period(named: dict[str, str | None], words: PeriodWords) -> str | None:
+    year = str(named["year"])
+    period = f"20{year}" if len(year) == 2 else year
+    for part, form in _PERIOD_GROUPS.items():
+        written = named.get(part)
+        if written:
+            number = words.number(part, written)
+            if number is None:
+                return None
+            period += form.format(number)
+    return period
 
 
 class Sender(Place):

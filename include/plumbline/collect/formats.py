@@ -182,24 +182,24 @@ def table_of_rows(
         return RawTable(sheet, [], [], pa.array([], pa.int32()), top=[[*map(cell_text, row)] for row in rows])
     first, last = source.header_row - 1, source.header_row - 1 + source.header_rows
     top = [[cell_text(cell) for cell in row] for row in rows[:last]]
-    for (row, left), (end, right) in merged:
-        # Of merged cells only the first has the text; it is every one's as far as headers go.
-        for under in range(row, min(end + 1, len(top)) if row >= first else row):
-            for position in range(left, min(right + 1, len(top[under]))):
-                top[under][position] = top[row][left]
     columns: list[Column] = [list(column) for column in zip(*rows[last:], strict=True)]
-    header = _header(top[first:last])
+    header = header_of(top, first, merged)
     row_numbers = pa.array(range(last + 1, max(len(rows), last) + 1), pa.int32())
     return RawTable(sheet, header, columns or [[] for _ in header], row_numbers, top=top[:first])
 
 
-def _header(lines: list[list[str | None]]) -> list[str | None]:
-    """Return each column's header: the texts above one another, without those repeated by a merged cell."""
-    header: list[str | None] = []
-    for column in zip_longest(*lines):
-        levels = dict.fromkeys(text for text in column if text)
-        header.append("/".join(levels) or None)
-    return header
+def header_of(top: list[list[str | None]], first: int, merged: Sequence[tuple[Any, Any]] = ()) -> list[str | None]:
+    """Return each column's header: of the rows ``top`` from ``first`` on, the texts above one another, each once.
+
+    Of ``merged`` cells only the first has the text; it is every one's. Rows and columns are counted from 0.
+    """
+    lines = [[*row] for row in top[first:]]
+    for (row, left), (end, right) in merged:
+        for under in range(row, min(end + 1, len(top)) if row >= first else row):
+            line = lines[under - first]
+            line[left : right + 1] = top[row][left : left + 1] * len(line[left : right + 1])
+    levels = (dict.fromkeys(text for text in column if text) for column in zip_longest(*lines))
+    return ["/".join(texts) or None for texts in levels]
 
 
 def read_csv(content: bytes, source: Source, delimiter: str) -> RawTable:
@@ -217,7 +217,7 @@ def read_csv(content: bytes, source: Source, delimiter: str) -> RawTable:
     last = source.header_row - 1 + source.header_rows
     lines = io.BytesIO(content)
     top = _lines([_record(lines) for _ in range(last)], delimiter)
-    header = _header(top[source.header_row - 1 :])
+    header = header_of(top, source.header_row - 1)
     if len(header) == 1 and header[0] and any(other in header[0] for other in _DELIMITERS):
         raise WrongDelimiterError(header[0])
     try:

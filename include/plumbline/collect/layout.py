@@ -31,6 +31,7 @@ from plumbline.collect.contract import Carried, Place, Source, matched, normalis
 from plumbline.collect.delivery import Column, Delivery, Problem, RawTable
 from plumbline.collect.formats import letter, texts
 from plumbline.collect.limits import Limits
+from plumbline.domain import PeriodWords
 
 ROLES = ("_unit", "_parent", "_period", "_office", "_action", "_received", "_explanation")
 LONG = ""
@@ -60,6 +61,8 @@ class Piece:
 class Layout:
     """The tables of a batch as far as they have been laid out."""
 
+    words: PeriodWords
+    """The domain's, of which periods may be made."""
     pieces: dict[str, list[Piece]] = field(default_factory=dict)
     """By data set."""
     letters: dict[tuple[int, str | None, str], str] = field(default_factory=dict)
@@ -187,24 +190,25 @@ class _Sheet:
         """Return what is said for all rows of the sheet by role, and in which cell."""
         said: dict[str, Said] = {}
         addresses: dict[str, str] = {}
+        words = self.layout.words
         for role, place in self.source.places.items():
             if place.sheet is not None:
-                said[role] = matched(place.sheet, self.table.sheet or "")
+                said[role] = matched(place.sheet, self.table.sheet or "", words)
                 if said[role] is None:
                     self.problem("not_in_sheet_name", sheet=str(self.table.sheet), pattern=place.sheet)
             elif place.cell is not None:
                 match = re.fullmatch(r"([A-Z]+)(\d+)", place.cell)
                 assert match is not None
                 row, column = int(match[2]) - 1, _index(match[1])
-                said[role] = place.of_text(self._at(row, column))
+                said[role] = place.of_text(self._at(row, column), words)
                 addresses[role] = place.cell
             elif place.label is not None:
                 found = self._find(place.label, place.down, place.right)
                 if found:
-                    said[role] = place.of_text(self._at(*found))
+                    said[role] = place.of_text(self._at(*found), words)
                     addresses[role] = f"{letter(found[1])}{found[0] + 1}"
             elif place.column is None:
-                said[role] = place.for_file(self.delivery.file_name)
+                said[role] = place.for_file(self.delivery.file_name, words)
         return said, addresses
 
     def _at(self, row: int, column: int) -> str | None:
@@ -249,7 +253,7 @@ class _Sheet:
         contents = table.contents.filter(read) if read is not None and table.contents is not None else table.contents
         for role, header in source.role_columns.items():
             place = source.places.get(role)
-            said[role] = _by_pattern(place, _filtered(table.columns[positions[header]], read))
+            said[role] = _by_pattern(place, _filtered(table.columns[positions[header]], read), self.layout.words)
             addresses[role] = letter(positions[header])
         if source.long:
             return {LONG: Piece(self.number, table.sheet, row_numbers, contents, said)}
@@ -383,11 +387,11 @@ def _filtered(column: Column, read: pa.Array | None) -> Column:
     return column if read is None else texts([column]).filter(read)
 
 
-def _by_pattern(place: Place | None, column: Column) -> Column:
+def _by_pattern(place: Place | None, column: Column, words: PeriodWords) -> Column:
     """Return what a place's pattern finds in each cell of its column."""
     if place is None or place.pattern is None:
         return column
-    return _each_distinct(texts([column]), place.of_text)
+    return _each_distinct(texts([column]), lambda text: place.of_text(text, words))
 
 
 def _each_distinct(column: pa.Array, function: Callable[[str | None], str | None]) -> pa.Array:

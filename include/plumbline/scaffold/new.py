@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from plumbline.collect.contract import source_path
+from plumbline.errors import StopTheRun
 from plumbline.rehearsal import Line
 from plumbline.scaffold.fixtures import write_fixtures
 from plumbline.scaffold.proposal import propose
-from plumbline.scaffold.sample import read_sample
+from plumbline.scaffold.sample import TEXTS, read_sample, writing_of
 from plumbline.settings import Settings
 
 _WIDTH = 110
@@ -31,20 +32,49 @@ def create(settings: Settings, name: str, sample: Path) -> Created:
     """Write a contract for source ``name`` that fits ``sample``, fixtures made of it and a test; return what that was.
 
     A contract that stands already is kept, and only its fixtures are made anew. Raises StopTheRun when the name
-    is no source's, or the sample makes no sense.
+    is no source's, or the sample makes no sense. What makes some, but is not taken by the contract that is proposed,
+    leaves a draft of it, ``<name>.yml.draft``, which is told with what it lacks.
     """
     contract = source_path(settings, name)
-    proposal = propose(settings, name, read_sample(sample), sample.name)
-    paths, notes = [], proposal.notes
     if contract.exists():
-        notes = [f"{contract} stands: it is kept, and its fixtures are made anew"]
-    else:
-        if proposal.data_set:
-            paths.append(_write(settings.domain / "data_sets" / f"{name}.yml", proposal.data_set))
-        paths.append(_write(contract, proposal.contract))
-    wrong = write_fixtures(settings, name, sample, proposal)
-    folder = settings.domain / "fixtures" / name
-    return Created([*paths, *([folder] if folder.exists() else [])], notes, wrong)
+        wrong = write_fixtures(settings, name, sample)
+        note = f"{contract} stands: it is kept, and its fixtures are made anew"
+        return Created([settings.domain / "fixtures" / name], [note], wrong)
+    proposal = propose(settings, name, read_sample(sample), sample.name)
+    written_so = writing_of(sample).keys if sample.suffix.lower() in TEXTS else {}
+    files = {contract: proposal.contract | written_so}
+    if proposal.data_set:
+        files[settings.domain / "data_sets" / f"{name}.yml"] = proposal.data_set
+    if proposal.lacking:
+        drafts = [_write(_draft(path), content) for path, content in files.items()]
+        raise StopTheRun(_no_contract(proposal.lacking, proposal.notes, drafts))
+    written = [_write(path, content) for path, content in files.items()]
+    try:
+        wrong = write_fixtures(settings, name, sample)
+    except BaseException as error:
+        drafts = [path.rename(_draft(path)) for path in written]
+        if isinstance(error, StopTheRun):
+            raise StopTheRun(_no_contract([str(error)], proposal.notes, drafts)) from error
+        raise
+    for path in written:
+        _draft(path).unlink(missing_ok=True)
+    return Created([*reversed(written), settings.domain / "fixtures" / name], proposal.notes, wrong)
+
+
+def _draft(path: Path) -> Path:
+    """Return where a file lies that nothing reads yet."""
+    return path.with_name(f"{path.name}.draft")
+
+
+def _no_contract(lacking: list[str], notes: list[str], drafts: list[Path]) -> str:
+    lines = [*lacking, *(f"look at: {note}" for note in notes), *(f"draft: {path}" for path in drafts)]
+    return "\n".join(
+        [
+            "No contract is written, because something is missing:",
+            *lines,
+            "Mend what is drafted, take .draft off its name, and run this again for the fixtures and their test.",
+        ]
+    )
 
 
 def _write(path: Path, content: dict[str, Any]) -> Path:

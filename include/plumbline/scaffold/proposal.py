@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.collect.contract import load_source, normalised, source_names
+from plumbline.collect.formats import letter
 from plumbline.domain import load_domain
 from plumbline.errors import StopTheRun
-from plumbline.period import Period, PeriodType
+from plumbline.period import MONTHS, PeriodType
 from plumbline.printed import load_printed_words
 from plumbline.registry import read_org_units
-from plumbline.scaffold.headers import Column, Known, Match, Table, find_table, likeness_of, matches, period_in
+from plumbline.scaffold.for_people import first_words
+from plumbline.scaffold.headers import Column, Known, Match, Table, find_form, find_table, likeness_of, matches
+from plumbline.scaffold.numbers import is_number, marks_of
+from plumbline.scaffold.periods import PeriodReader, escaped
 from plumbline.scaffold.sample import Grid
+from plumbline.scaffold.where import NotFoundError, Periods, Units, find_period, find_units, has_units
 from plumbline.settings import Settings
 
 _HARDLY = 0.3
@@ -31,39 +36,45 @@ class Proposal:
     """A data set to add, of the source's name; None where its figures are known."""
     notes: list[str]
     """What a person should look at."""
-    tables: list[Table]
-    """The sheets that it carries."""
-    unit_position: int | None
-    """The column of the units, from 0."""
+    lacking: list[str]
+    """What was not found, by key; with anything here it is a draft, and no contract yet."""
 
 
 def propose(settings: Settings, name: str, grids: list[Grid], file_name: str) -> Proposal:
     """Return a contract for source ``name`` that fits the sample ``grids`` of the file ``file_name``.
 
-    Raises StopTheRun with what was looked for when units, periods or figures are not found.
+    Raises StopTheRun with what was looked for when no figures are found.
     """
     known = _known(settings)
-    tables = [table for grid in grids if (table := find_table(grid, known))]
-    tables = [table for table in tables if _figures(table)]
+    tables = [table for grid in grids if (table := find_table(grid, known)) and _figures(table) and table.score > 0]
+    if not any(has_units(table, file_name, known) for table in tables):
+        tables = [form for grid in grids if (form := find_form(grid, known))] or tables
     if not tables:
         raise StopTheRun(
             f"{file_name}: no row was found that heads figures. A sample has a header with units' codes or names, "
-            "and below it a row for each unit or for each figure"
+            "and below it a row for each unit or for each figure; or it is a form, and has labels that are indicators' "
+            "names with figures to their right"
         )
     best = max(tables, key=lambda table: table.score)
-    tables = [table for table in tables if (table.header_row, table.header_rows) == (best.header_row, best.header_rows)]
-    return _Proposing(settings, known, name, file_name, len(grids), tables, best).proposal()
+    return _Proposing(settings, known, name, file_name, grids, tables, best).proposal()
 
 
 def _known(settings: Settings) -> Known:
     domain = load_domain(settings.domain)
     units = read_org_units(domain)
     in_scope = units.filter(units["in_scope"])
+    words = load_printed_words(settings.domain)
+    columns = ("org_unit_code", "org_unit_name", "level", "parent_code")
+    rows = list(zip(*(in_scope[column].to_pylist() for column in columns), strict=True))
+    names = {code: name for code, name, _, _ in rows}
     return Known(
         domain,
-        levels=dict(zip(in_scope["org_unit_code"].to_pylist(), in_scope["level"].to_pylist(), strict=True)),
-        names=set(in_scope["org_unit_name"].to_pylist()),
-        multipliers=load_printed_words(settings.domain).multipliers,
+        levels={code: level for code, _, level, _ in rows},
+        names={name for _, name, _, _ in rows},
+        places={(name, names[parent]) for _, name, _, parent in rows if parent in names},
+        multipliers=words.multipliers,
+        decimal_mark=words.decimal_mark,
+        periods=PeriodReader(domain),
     )
 
 
@@ -75,95 +86,110 @@ class _Proposing:
     """One proposal in the making."""
 
     def __init__(
-        self, settings: Settings, known: Known, name: str, file_name: str, sheets: int, tables: list[Table], best: Table
+        self,
+        settings: Settings,
+        known: Known,
+        name: str,
+        file_name: str,
+        grids: list[Grid],
+        tables: list[Table],
+        best: Table,
     ) -> None:
         self.settings, self.known, self.name, self.file_name = settings, known, name, file_name
-        self.sheets, self.tables, self.best = sheets, tables, best
+        self.grids, self.best = grids, best
         self.notes: list[str] = []
+        self.lacking: list[str] = []
         self.new_indicators: dict[str, dict[str, Any]] = {}
         self.levels: set[str] = set()
         """Levels of the sample's units; none where it has them by name."""
         self.used: set[str] = set()
         """Headers that the contract names."""
+        self.tables = [table for table in tables if self._is_laid_out_alike(table)]
+        """The sheets that the contract carries."""
+
+    def _is_laid_out_alike(self, table: Table) -> bool:
+        alike = (table.header_row, table.header_rows) == (self.best.header_row, self.best.header_rows)
+        if not alike:
+            self.notes.append(
+                f"sheet {table.grid.sheet} has its header elsewhere than sheet {self.best.grid.sheet}: it is not "
+                "read; a source of its own can"
+            )
+        return alike
 
     def proposal(self) -> Proposal:
-        unit = self._unit()
-        period, example = self._period()
+        units = self._units()
+        frequencies = self._frequencies()
+        periods = self._periods(frequencies)
+        if periods:
+            frequencies = {periods.period_type}
         action, envelope = self._action(), self._envelope()
         long = bool(self.best.of("indicator"))
-        roles: dict[str, Any] = {"period": period, "unit": unit}
+        roles: dict[str, Any] = {"period": periods and periods.place, "unit": units and units.place}
         if long:
             roles |= self._long()
             data_sets = self._data_sets_of_rows()
         else:
-            data_sets = self._data_sets_of_columns(example.period_type)
+            data_sets = self._data_sets_of_columns(
+                frequencies, by_name=len(self.grids) > 1 and "sheet" not in (roles["period"] or {})
+            )
         reporter = self._reporter(data_sets)
         data_sets = {
             data_set: {**its, "columns": self._shortened(data_set, its["columns"], long)}
             for data_set, its in data_sets.items()
         }
+        marks = self._marks()
         contract: dict[str, Any] = {
             "name": self.name,
             "name_en": self.name,
             "kind": "files",
             "files": f"*{Path(self.file_name).suffix}",
-            "layout": "row_per_indicator" if long else "row_per_unit",
-            "header_row": self.best.header_row if self.best.header_row > 1 else None,
+            "layout": "form" if self.best.is_form else "row_per_indicator" if long else "row_per_unit",
+            "header_row": self.best.header_row if self.best.header_row > 1 and not self.best.is_form else None,
             "header_rows": self.best.header_rows if self.best.header_rows > 1 else None,
             **roles,
             "reporter": reporter,
             "action": action,
             "envelope": envelope,
             "ignore": self._ignored() or None,
-            "ignore_rows": self._ignored_rows(),
-            "thousands_mark": "," if self._has_thousands() else None,
+            "ignore_rows": self._ignored_rows(units.column, marks) if units and units.column else None,
+            **marks,
             "data_sets": {
                 data_set: {key: value for key, value in its.items() if value} for data_set, its in data_sets.items()
             },
         }
         contract = {key: value for key, value in contract.items() if value is not None}
-        unit_columns = [*self.best.of("unit"), *self.best.of("unit_name")]
-        position = unit_columns[0].position if unit_columns else None
-        return Proposal(contract, self._new_data_set(example), self.notes, self.tables, position)
+        shortest = next(period_type for period_type in MONTHS if period_type in frequencies)
+        return Proposal(contract, self._new_data_set(shortest), self.notes, self.lacking)
 
-    def _unit(self) -> dict[str, str]:
-        for role in ("unit", "unit_name"):
-            columns = self.best.of(role)
-            if columns:
-                self.used.add(columns[0].header)
-                position = columns[0].position
-                cells = {row[position] for _, row in self.best.body if position < len(row)}
-                self.levels = {self.known.levels[code] for code in cells if code in self.known.levels}
-                by = {"by": "name"} if role == "unit_name" else {}
-                return {"column": columns[0].header, **by}
-        pattern = self.known.domain.file.unit_code
-        for found in re.finditer(pattern, self.file_name):
-            if found.group() in self.known.levels:
-                self.levels = {self.known.levels[found.group()]}
-                return {"file_name": f"({pattern})"}
-        raise StopTheRun(
-            f"{self.file_name}: no column has codes or names of org units that are in scope, nor has the file's name"
-        )
+    def _units(self) -> Units | None:
+        try:
+            units = find_units(self.best, self.file_name, self.known)
+        except NotFoundError as error:
+            self.lacking.append(str(error))
+            return None
+        self.levels = units.levels
+        self.used |= {place["column"] for place in (units.place, units.place.get("within", {})) if "column" in place}
+        return units
 
-    def _period(self) -> tuple[dict[str, str], Period]:
-        columns = self.best.of("period")
+    def _periods(self, frequencies: set[PeriodType]) -> Periods | None:
+        first = self.best.grid is self.grids[0]  # any other is read by its name, which is the same in every period
+        try:
+            periods = find_period(self.best, self.file_name, self.known, frequencies, by_sheet=first)
+        except NotFoundError as error:
+            self.lacking.append(str(error))
+            return None
+        self.notes += periods.notes
+        self.used |= {periods.place["column"]} if "column" in periods.place else set()
+        return periods
+
+    def _frequencies(self) -> set[PeriodType]:
+        """Return the types of period that the figures found are reported for; all that are open where none is known."""
+        columns, domain = self.best.of("indicator"), self.known.domain
+        found = [match for column in self.best.of("number") for match in column.matches]
         if columns:
-            self.used.add(columns[0].header)
-            position = columns[0].position
-            written = next(row[position] for _, row in self.best.body if position < len(row) and row[position])
-            return {"column": columns[0].header}, Period.parse(str(written))
-        found = period_in(self.file_name, self.known)
-        if found:
-            return {"file_name": found[0]}, found[1]
-        for number, row in enumerate(self.best.grid.rows[: self.best.header_row - 1], 1):
-            for position, text in enumerate(row):
-                found = period_in(text or "", self.known)
-                if found:
-                    return {"cell": f"{_letter(position)}{number}", "pattern": found[0]}, found[1]
-        opened = self.known.domain.file.periods
-        raise StopTheRun(
-            f"{self.file_name}: no period from {opened.first} to {opened.last or '…'} was found: not in a column, "
-            "in the file's name, nor above the header"
+            found = [match for text in set(self.best.cells(columns[0])) for match in matches(text, self.known)]
+        return {domain.data_sets[match.data_set].applicability(match.indicator).frequency for match in found} or set(
+            domain.file.periods.types
         )
 
     def _action(self) -> dict[str, str] | None:
@@ -187,7 +213,8 @@ class _Proposing:
     def _long(self) -> dict[str, Any]:
         indicator, numbers = self.best.of("indicator")[0], self.best.of("number")
         if not numbers:
-            raise StopTheRun(f"{self.file_name}: {indicator.header} has indicators, but no column has numbers")
+            self.lacking.append(f"value: {indicator.header} has indicators, but no column has numbers")
+            return {"indicator": {"column": indicator.header}}
         self.used |= {indicator.header, numbers[0].header}
         return {"indicator": {"column": indicator.header}, "value": {"column": numbers[0].header}}
 
@@ -201,12 +228,14 @@ class _Proposing:
                 carried.setdefault(found[0].data_set, {"columns": {}})["columns"][text] = found[0].indicator
         return carried
 
-    def _data_sets_of_columns(self, frequency: PeriodType) -> dict[str, Any]:
+    def _data_sets_of_columns(self, frequencies: set[PeriodType], *, by_name: bool) -> dict[str, Any]:
         """Return the data sets of every sheet: each column goes where most of its sheet's columns go, if it can.
 
         Of indicators that a header is equally like, one that the sample's units report themselves comes first.
         """
         carried: dict[str, Any] = {}
+        sheets: dict[str, str | None] = {}
+        others: dict[str | None, str] = {}
         kinds = set(self._kinds_of_units())
         known = any(column.matches for table in self.tables for column in table.of("number"))
         left: list[Column] = []
@@ -214,7 +243,7 @@ class _Proposing:
             votes = Counter(
                 data_set for column in table.of("number") for data_set in {match.data_set for match in column.matches}
             )
-            sheet = {"sheet": table.grid.sheet} if self.sheets > 1 else {}
+            its_sheet = {"sheet": table.grid.sheet} if by_name else {}
             for column in table.of("number"):
                 found = sorted(
                     column.matches, key=lambda its: (not self._reported_by(kinds, its), -votes[its.data_set])
@@ -223,7 +252,10 @@ class _Proposing:
                     left.append(column)
                     continue
                 match = found[0] if found else self._as_new(column)
-                columns = carried.setdefault(match.data_set, {**sheet, "columns": {}})["columns"]
+                if sheets.setdefault(match.data_set, table.grid.sheet) != table.grid.sheet:
+                    others[table.grid.sheet] = match.data_set
+                    continue
+                columns = carried.setdefault(match.data_set, {**its_sheet, "columns": {}})["columns"]
                 if match.indicator in _named(columns):
                     self.notes.append(f"{column.header} is ignored: another column is {match.indicator} already")
                     continue
@@ -231,11 +263,16 @@ class _Proposing:
                 self.used.add(column.header)
                 with_multiplier = {"indicator": match.indicator, "multiplier": match.multiplier}
                 columns[column.header] = with_multiplier if match.multiplier else match.indicator
-        self._give_what_is_left(carried, left, kinds, frequency)
+        self._give_what_is_left(carried, left, kinds, frequencies)
+        self.notes += [
+            f"sheet {sheet} has figures of {data_set}, as sheet {sheets[data_set]} has: they are not read; a source of "
+            "its own can"
+            for sheet, data_set in others.items()
+        ]
         return carried
 
     def _give_what_is_left(
-        self, carried: dict[str, Any], left: list[Column], kinds: set[str], frequency: PeriodType
+        self, carried: dict[str, Any], left: list[Column], kinds: set[str], frequencies: set[PeriodType]
     ) -> None:
         """Propose columns that are like nothing for indicators that must be reported beside those found."""
         lacking = [
@@ -245,7 +282,7 @@ class _Proposing:
             and name not in _named(carried[data_set]["columns"])
             and not indicator.optional
             and self._reported_by(kinds, Match(data_set, name, 1))
-            and self.known.domain.data_sets[data_set].applicability(name).frequency == frequency
+            and self.known.domain.data_sets[data_set].applicability(name).frequency in frequencies
         ]
         pairs = [(likeness_of(column.header, *what), column, what) for column in left for what in lacking]
         for likeness, column, (data_set, name, indicator) in sorted(pairs, key=lambda pair: -pair[0]):
@@ -287,7 +324,7 @@ class _Proposing:
         """Return an indicator of a new data set for a column of figures that nothing is like."""
         indicator = re.sub(r"[^a-z0-9]+", "_", column.header.casefold()).strip("_")
         if not re.match(r"[a-z]", indicator):
-            indicator = f"figure_{_letter(column.position).lower()}"
+            indicator = f"figure_{letter(column.position).lower()}"
         header = column.header.rpartition("/")[2]
         units = self.known.domain.file.units_of_measure
         unit = next((unit for unit in units if re.search(rf"[((]{re.escape(unit)}[))]", header)), next(iter(units)))
@@ -296,7 +333,7 @@ class _Proposing:
         }  # fmt: skip
         return Match(self.name, indicator, 1)
 
-    def _new_data_set(self, period: Period) -> dict[str, Any] | None:
+    def _new_data_set(self, frequency: PeriodType) -> dict[str, Any] | None:
         if not self.new_indicators:
             return None
         names = ", ".join(its["name"] for its in self.new_indicators.values())
@@ -308,7 +345,7 @@ class _Proposing:
             "name": self.name,
             "name_en": self.name,
             "reporters": self._kinds_of_units(),
-            "frequency": period.period_type,
+            "frequency": frequency,
             "indicators": self.new_indicators,
         }
 
@@ -339,42 +376,26 @@ class _Proposing:
         return {"value": min(offices)}
 
     def _ignored(self) -> list[str]:
-        headers = [column.header for table in self.tables for column in table.columns]
-        return [header for header in dict.fromkeys(headers) if header not in self.used]
+        columns = [column for table in self.tables for column in table.columns if column.header not in self.used]
+        for column in columns:
+            if column.role == "text" and column.matches:
+                self.notes.append(f"{column.header} has no plain numbers: it is ignored")
+        return list(dict.fromkeys(column.header for column in columns))
 
-    def _ignored_rows(self) -> str | None:
-        """Return a pattern for rows that are about no unit: totals and notes below the figures."""
-        columns = self.best.of("unit")
-        if not columns:
+    def _ignored_rows(self, unit_column: Column, marks: dict[str, str]) -> str | None:
+        """Return a pattern for rows that are there for people."""
+        units = self.known.levels if unit_column.role == "unit" else self.known.names
+        words = first_words(self.best, unit_column, units, marks)
+        if not words:
             return None
-        position = columns[0].position
-        others = [
-            next(text for text in row if text)
-            for _, row in self.best.body
-            if (row[position] if position < len(row) else None) not in self.known.levels
-        ]
-        plain = [word[0] for text in others if (word := re.match(r"[^\W\d_]+", text))]
-        if not plain or len(set(plain)) > 5:
-            return None
-        self.notes.append(f"rows that begin with {', '.join(dict.fromkeys(plain))} are passed over")
-        return f"^({'|'.join(map(re.escape, dict.fromkeys(plain)))})"
+        self.notes.append(f"rows that begin with {', '.join(words)} are passed over")
+        return f"^({'|'.join(map(escaped, words))})"
 
-    def _has_thousands(self) -> bool:
-        return any(
-            "," in (row[column.position] or "")
-            for table in self.tables
-            for column in table.of("number")
-            for _, row in table.body
-            if column.position < len(row)
-        )
+    def _marks(self) -> dict[str, str]:
+        texts = [text for table in self.tables for column in table.of("number") for text in table.cells(column)]
+        return marks_of([text for text in texts if is_number(text)], self.known.decimal_mark)
 
 
 def _named(columns: dict[str, Any]) -> list[str]:
     """Return the indicators of a contract's columns."""
     return [its["indicator"] if isinstance(its, dict) else its for its in columns.values()]
-
-
-def _letter(position: int) -> str:
-    from openpyxl.utils import get_column_letter
-
-    return str(get_column_letter(position + 1))

@@ -7,6 +7,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+import yaml
 
 from plumbline.collect.contract import load_source
 from plumbline.errors import StopTheRun
@@ -202,6 +203,50 @@ def test_the_period_may_stand_in_a_cell_above_the_header(place: Place) -> None:
     book.save(path)
     place.collect()
     assert place.lines() == [("A1", "wrong_period_type", "one of: 2024-04")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "written"),
+    [
+        (r"(?P<month>\w+) (?P<year>\d{4})", "Returns for MARCH 2024"),
+        (r"(?P<month>[A-Z][a-z]+)-(?P<year>\d\d)", "Mar-24"),
+        (r"(?P<year>\d{4})年(?P<month>.*月)", "2024年三月"),
+        (r"(?P<year>\d{4})年(?P<month>\d+)月", "2024年3月"),
+    ],
+)
+def test_a_period_may_have_a_month_in_words_of_the_domain_and_a_year_of_two_digits(
+    place: Place, pattern: str, written: str
+) -> None:
+    path = place.settings.domain / "domain.yml"
+    words = [
+        ["January", "February", "March", *(f"month {number}" for number in range(4, 13))],
+        ["Jan", "Feb", "Mar", *(f"m{number}" for number in range(4, 13))],
+        ["一月", "二月", "三月", *(f"第{number}月" for number in range(4, 13))],
+    ]
+    about = yaml.safe_load(path.read_text(encoding="utf-8"))
+    about["periods"]["words"] = {"month": words}
+    path.write_text(yaml.safe_dump(about, allow_unicode=True), encoding="utf-8")
+    place.contract("towns", period={"cell": "A1", "pattern": pattern})
+    workbook = place.workbook("x/T1.xlsx", ["V11", "一村", 3, 2])
+    book = openpyxl.load_workbook(workbook)
+    book["调解"]["A1"] = written
+    book.save(workbook)
+    assert place.collect().accepted == 1
+    assert place.landed("submissions", "reporter, period") == [("V11", "2024-03")]
+
+
+@pytest.mark.parametrize("in_cell", [True, False])
+def test_a_word_that_stands_for_no_month_is_named_as_it_is_written(place: Place, in_cell: bool) -> None:
+    pattern = r"(?P<month>[A-Z][a-z]+)-(?P<year>\d\d)"
+    place.contract("towns", period={"cell": "A1", "pattern": pattern} if in_cell else {"file_name": pattern})
+    workbook = place.workbook("Mrz-24/T1.xlsx", ["V11", "一村", 3, 2])
+    book = openpyxl.load_workbook(workbook)
+    book["调解"]["A1"] = "Mrz-24"
+    book.save(workbook)
+    place.collect()
+    code = "unreadable_period" if in_cell else "period_not_in_file_name"
+    assert [line[1] for line in place.lines()] == [code]
+    assert place.landed("receipt_lines", "message_en like '%Mrz-24%'") == [(True,)]
 
 
 def test_rows_for_people_are_not_read_and_notes_below_a_table_do_not_return_it(place: Place) -> None:

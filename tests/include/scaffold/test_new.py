@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from plumbline.collect import collect
+from plumbline.collect.contract import source_names
 from plumbline.errors import StopTheRun
 from plumbline.scaffold import Created, answer, cases, create
 from plumbline.settings import ROOT
@@ -188,6 +189,12 @@ def test_rows_of_the_sample_that_would_be_returned_are_told_and_left_out_of_the_
     assert (place.settings.domain / "fixtures/new/good/2024-03.csv").read_text() == "code,案件,成功\nV11,12,10\n,,\n"
 
 
+def test_a_row_with_too_few_cells_is_told_and_left_out_of_the_good_fixture(place: Place) -> None:
+    created = from_text(place, "code,案件,成功\nV11,12,10\n填表人\n")
+    assert [(line.cell, line.code) for line in created.wrong] == [("A3", "ragged_row")]
+    assert (place.settings.domain / "fixtures/new/good/2024-03.csv").read_text() == "code,案件,成功\nV11,12,10\n,,\n"
+
+
 def test_a_contract_that_stands_is_kept_and_its_fixtures_are_made_anew(place: Place) -> None:
     from_text(place, "code,案件,成功\nV11,12,10\n")
     path = place.settings.domain / "sources" / "new.yml"
@@ -198,12 +205,101 @@ def test_a_contract_that_stands_is_kept_and_its_fixtures_are_made_anew(place: Pl
     assert "V12" in (place.settings.domain / "fixtures/new/good/2024-03.csv").read_text()
 
 
+def drafts(place: Place) -> list[str]:
+    """Return what lies in the domain of the source ``new``, and what has not its name only."""
+    return sorted(str(path.relative_to(place.settings.domain)) for path in place.settings.domain.rglob("new*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lacking"),
+    [
+        ("report.csv", "code,案件,成功\nV11,12,10\n", "period: no month"),
+        ("2024-03.csv", "code,案件,成功\nX1,12,10\n", "unit: no column has codes or names of org units"),
+        ("2024-03.csv", "code,案件\nV11,12\n", "V11 must report settled as well"),
+        ("2024-03.csv", "code,案件,成功\nV11,12,\n", "nothing of 2024-03.csv would be taken:\nC2: Settled is missing"),
+    ],
+)
+def test_what_is_not_taken_is_left_as_a_draft_that_nothing_reads_and_told_with_what_is_missing(
+    place: Place, name: str, text: str, lacking: str
+) -> None:
+    with pytest.raises(StopTheRun) as stopped:
+        from_text(place, text, name)
+    draft = place.settings.domain / "sources" / "new.yml.draft"
+    assert lacking in str(stopped.value)
+    assert f"draft: {draft}\n" in str(stopped.value)
+    assert drafts(place) == ["sources/new.yml.draft"]
+    assert source_names(place.settings) == []
+
+
+def test_records_of_which_some_would_be_returned_are_no_sample(place: Place) -> None:
+    text = '[{"code": "V11", "cases": 12, "settled": 10}, {"code": "V12", "cases": 3, "settled": 30}]'
+    with pytest.raises(StopTheRun, match=r"only a part of 2024-03\.json would be taken:\n.*settled 30 exceeds cases 3"):
+        from_text(place, text, "2024-03.json")
+    assert drafts(place) == ["sources/new.yml.draft"]
+
+
+def test_a_draft_that_was_mended_is_a_contract_and_its_fixtures_follow_it(place: Place) -> None:
+    text = "code,案件,成功\nV11,12,10\nV12,3,3\n"
+    with pytest.raises(StopTheRun, match="period: no month"):
+        from_text(place, text, "report.csv")
+    draft = place.settings.domain / "sources" / "new.yml.draft"
+    mended = draft.rename(draft.with_suffix(""))
+    mended.write_text(f"{mended.read_text(encoding='utf-8')}period: {{value: 2024-03}}\n", encoding="utf-8")
+    created = from_text(place, text, "report.csv")
+    assert (created.paths, created.wrong) == ([place.settings.domain / "fixtures" / "new"], [])
+    assert drafts(place) == ["fixtures/new", "sources/new.yml"]
+
+
+def test_a_draft_is_gone_when_there_is_a_contract(place: Place) -> None:
+    with pytest.raises(StopTheRun, match="period: no month"):
+        from_text(place, "code,案件,成功\nV11,12,10\n", "report.csv")
+    from_text(place, "code,案件,成功\nV11,12,10\n", "2024-03.csv")
+    assert drafts(place) == ["fixtures/new", "sources/new.yml"]
+
+
+def test_a_data_set_is_left_as_a_draft_beside_its_contract(place: Place) -> None:
+    with pytest.raises(StopTheRun, match="period: no month or quarter or half or year"):
+        from_text(place, "code,Rainfall\nV11,12\n", "report.csv")
+    assert drafts(place) == ["data_sets/new.yml.draft", "sources/new.yml.draft"]
+
+
+def test_a_form_has_a_good_fixture(place: Place) -> None:
+    workbook = openpyxl.Workbook()
+    for row in (["填报单位:", "V11"], ["报告期:", "2024年3月"], ["案件", 12], ["成功", 10]):
+        workbook.worksheets[0].append(row)
+    path = place.settings.domain.parent / "form.xlsx"
+    workbook.save(path)
+    created = create(place.settings, "new", path)
+    assert (contract(place)["layout"], created.notes, created.wrong) == ("form", [], [])
+    assert [str(case) for case in cases(place.settings.domain / "fixtures" / "new")] == ["good"]
+
+
+def test_a_month_in_words_and_headers_above_one_another_are_read_by_the_contract_that_is_written(place: Place) -> None:
+    about = place.settings.domain / "domain.yml"
+    words = "[[m1, m2, März, m4, m5, m6, m7, m8, m9, m10, m11, m12]]"
+    text = about.read_text(encoding="utf-8").replace("last: 2024-12}", f"last: 2024-12, words: {{month: {words}}}}}")
+    about.write_text(text, encoding="utf-8")
+    workbook = openpyxl.Workbook()
+    sheet = workbook.worksheets[0]
+    for row in (["Bericht März 2024"], ["Ort", "Fälle", None], [None, "Cases", "Settled"], ["一村", 12, 10]):
+        sheet.append(row)
+    for merged in ("A1:C1", "A2:A3", "B2:C2"):
+        sheet.merge_cells(merged)
+    path = place.settings.domain.parent / "bericht.xlsx"
+    workbook.save(path)
+    assert create(place.settings, "new", path).wrong == []
+    found = contract(place)
+    assert (found["header_row"], found["header_rows"], found["unit"]) == (2, 2, {"column": "Ort", "by": "name"})
+    good, *bad = cases(place.settings.domain / "fixtures" / "new")
+    assert good.expected == []
+    assert {str(case): case.expected for case in bad}["negative"] == [["negative", "B4"]]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
         ("2024-03.csv", "a,b\nx,y\n", "no row was found that heads figures"),
-        ("2024-03.csv", "code,案件\nX1,12\n", "no column has codes or names of org units"),
-        ("report.csv", "code,案件\nV11,12\n", "no period from 2024-01 to 2024-12 was found"),
+        ("2024-03.csv", "a,b\n1,2\n", "no row was found that heads figures"),
         ("2024-03.csv", "", "no cell with anything in it"),
         ("2024-03.doc", "x", "a sample is one of .csv, .tsv, .xlsx, .xls"),
     ],
@@ -213,3 +309,26 @@ def test_a_sample_that_makes_no_sense_is_refused_with_what_was_looked_for(
 ) -> None:
     with pytest.raises(StopTheRun, match=complaint):
         from_text(place, text, name)
+    assert drafts(place) == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "header", "keys"),
+    [
+        ("utf-8", ";", "单位代码", {"delimiter": ";"}),
+        ("gb18030", ",", "单位代码", {"encoding": "gb18030"}),
+        ("utf-16", "\t", "单位代码", {"encoding": "utf-16", "delimiter": "\t"}),
+        ("cp1252", ";", "Gemeindeschlüssel", {"encoding": "cp1252", "delimiter": ";"}),
+    ],
+)
+def test_how_a_sample_of_text_is_written_is_seen(
+    place: Place, encoding: str, delimiter: str, header: str, keys: dict[str, str]
+) -> None:
+    figures = ("案件", "成功") if encoding != "cp1252" else ("Cases", "Settled")
+    lines = [(header, *figures), ("V11", "12", "10"), ("V12", "7", "7")]
+    path = place.settings.domain.parent / "2024-03.csv"
+    path.write_bytes("".join(delimiter.join(line) + "\n" for line in lines).encode(encoding))
+    create(place.settings, "new", path)
+    contract = yaml.safe_load((place.settings.domain / "sources" / "new.yml").read_text(encoding="utf-8"))
+    assert {key: contract[key] for key in ("encoding", "delimiter") if key in contract} == keys
+    assert all(answer(case) == case.expected for case in cases(place.settings.domain / "fixtures" / "new"))
