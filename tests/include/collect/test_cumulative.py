@@ -97,7 +97,7 @@ def years(draw: st.DrawFn) -> dict[int, Row]:
     return year
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.fixed_dictionaries({unit: years() for unit in VILLAGES}), st.integers(1, LAST_MONTH + 1))
 def test_what_lands_is_what_each_month_adds_to_what_was_accepted(
     tmp_path_factory: pytest.TempPathFactory, years: dict[str, dict[int, Row]], second_night: int
