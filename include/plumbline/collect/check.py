@@ -99,7 +99,9 @@ def _lay_out(desk: Desk, layout: Layout, number: int, delivery: Delivery, unknow
     """Add a delivery's tables to ``layout``, or what keeps them from being read."""
     source, name = desk.source, delivery.file_name
     problems = []
-    if delivery.sender in unknown_senders:
+    if source.sender and delivery.sender is None:
+        problems.append(Problem("sender_missing", {"file": name}))
+    elif delivery.sender in unknown_senders:
         problems.append(Problem("unknown_sender", {"sender": str(delivery.sender)}))
     for what in ("unit", "period", "reporter"):
         place = getattr(source, what)

@@ -229,6 +229,9 @@ class Source(Strict):
     has_files: ClassVar[bool] = False
     """Whether deliveries of this kind are files that someone made, with a name, a form and a manifest."""
 
+    omits_keys: ClassVar[bool] = False
+    """Whether a record may leave out what it has no value for, so that a column may be missing."""
+
     source: str
     name: str
     name_en: str

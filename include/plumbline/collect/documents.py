@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from plumbline.collect.delivery import Format, RawTable
-from plumbline.collect.formats import Digits, UnreadableError, cell_text, shortest
+from plumbline.collect.formats import Digits, NoRecordsError, UnreadableError, cell_text, shortest
 
 
 def read_document(content: bytes, file_format: Format, decimal_mark: str = ".") -> RawTable:
@@ -54,7 +54,7 @@ def parse_json(content: bytes) -> Any:
 def records_in(document: Any, path: str | None = None) -> list[dict[str, Any]]:
     """Return the list of records at a JSON path of ``document``; with none, the document, or its one list.
 
-    Raises UnreadableError when there is no such list, or something else than records in it.
+    Raises NoRecordsError when there is no such list, or something else than records in it.
     """
     if path is not None:
         from dlt.common.jsonpath import find_values
@@ -66,10 +66,11 @@ def records_in(document: Any, path: str | None = None) -> list[dict[str, Any]]:
         records = lists[0] if len(lists) == 1 else None
     else:
         records = document
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        keys = f"has the keys {', '.join(document)}: " if document and isinstance(document, dict) else ""
-        raise UnreadableError(f"{keys}there is not one list of records {f'at {path}' if path else 'in it'}")
-    return records
+    if isinstance(records, list) and all(isinstance(record, dict) for record in records):
+        return records
+    if isinstance(document, dict):
+        raise NoRecordsError(f"its keys are {', '.join(document)}" if document else "it has no keys")
+    raise NoRecordsError("it lists something else" if isinstance(document, list) else "it is one value")
 
 
 def table_of_records(
@@ -107,9 +108,11 @@ def _read_jsonl(content: bytes, decimal_mark: str) -> RawTable:
         if not line.strip():
             continue
         try:
-            (record,) = records_in([parse_json(line)])
+            record = parse_json(line)
         except UnreadableError as error:
             raise UnreadableError(f"line {number}: {error}") from error
+        if not isinstance(record, dict):
+            raise NoRecordsError(f"line {number} is no record")
         records.append(record)
         row_numbers.append(number)
     return table_of_records(records, row_numbers, decimal_mark)

@@ -6,6 +6,7 @@ submission's content is all of them, and when one of them has changed they all l
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import tempfile
@@ -20,6 +21,7 @@ import pyarrow.csv
 
 from plumbline.collect.contract import Source, normalised
 from plumbline.collect.delivery import Delivery, RawTable
+from plumbline.collect.desk import literal
 from plumbline.collect.landing import Ledger
 
 ROWS_AT_ONCE = 50_000
@@ -76,6 +78,13 @@ class Extract:
         self._con.execute("insert into extract by name from rows")
         self._con.unregister("rows")
 
+    def contents(self) -> pa.Array:
+        """Return the hash of the submission that each row belongs to, in the order in which they were added."""
+        rows = self._con.sql(
+            f"{self._hashed_sql()} select content from hashed join submission using (key) order by row"
+        )
+        return rows.to_arrow_table()["content"].combine_chunks()
+
     def parts(self) -> int:
         """Return how many deliveries there will be: one for about 50,000 rows of submissions that have changed."""
         latest = pa.table({"content": pa.array(sorted(self._ledger.contents), pa.string())})
@@ -96,10 +105,11 @@ class Extract:
             if not self._ledger.has(delivery):
                 yield delivery
 
-    def _changed_sql(self) -> str:
-        """Return the query for the rows of submissions that are not the latest, with ``content`` and ``part``.
+    def _hashed_sql(self) -> str:
+        """Return the steps ``hashed``, rows with their ``key``, and ``submission``, its ``content``.
 
-        A content's hash is over all cells of all its rows, and so identifies the submission as well.
+        A content's hash is over all cells of all its rows that say something, and so identifies the submission as
+        well. In which order columns come, and which are empty, depends on what else came in this run.
         """
         positions = {normalised(name): position for position, name in enumerate(self._header)}
         keys = [
@@ -107,7 +117,8 @@ class Extract:
             for role, column in self._source.role_columns.items()
             if role in ("_unit", "_parent", "_period", "_office") and column in positions
         ]
-        cells = ", ".join(f"coalesce(c{position}, '')" for position in range(len(self._header))) or "''"
+        columns = sorted((name, position) for position, name in enumerate(self._header))
+        cells = ", ".join(f"{literal(f'{name}=')} || c{position}" for name, position in columns) or "''"
         return f"""
             with hashed as (
                 select *, concat_ws('\x1f', '', {", ".join(keys) or "''"}) as key,
@@ -116,6 +127,12 @@ class Extract:
             ), submission as (
                 select key, sha256(string_agg(row_hash, ',' order by row_hash)) as content from hashed group by key
             )
+        """
+
+    def _changed_sql(self) -> str:
+        """Return the query for the rows of submissions that are not the latest, with ``content`` and ``part``."""
+        return f"""
+            {self._hashed_sql()}
             select * exclude (key, row_hash, row), (rank() over (order by key) - 1) // {ROWS_AT_ONCE} as part
             from hashed join submission using (key)
             where content not in (select content from latest)
@@ -131,13 +148,42 @@ class Extract:
             file_name=file_name,
             content=content.getvalue(),
             format="csv",
-            sender=self._source.sender.value if self._source.sender else None,
+            sender=_sender(self._source),
             bookmark=bookmark,
-            table=RawTable(
-                sheet=None,
-                header=list(self._header),
-                columns=[column.combine_chunks() for column in kept.columns],
-                row_numbers=pa.array(range(2, len(rows) + 2), pa.int32()),
-                contents=rows["content"].combine_chunks(),
-            ),
+            table=_table(kept, rows["content"].combine_chunks()),
         )
+
+
+def read_again(source: Source, file_name: str, content: bytes) -> Delivery:
+    """Return a delivery that was kept as CSV as it was: with nulls, and rows told apart by their own content."""
+    header = next(csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="")))
+    of_text = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(header, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    kept: pa.Table = pa.csv.read_csv(
+        io.BytesIO(content),
+        read_options=pa.csv.ReadOptions(block_size=len(content) + 1),  # a cell may be larger than Arrow's blocks
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=of_text,
+    )
+    with Extract(source, Ledger()) as extract:
+        extract.add(header, [column.combine_chunks() for column in kept.columns])
+        contents = extract.contents()
+    return Delivery(file_name, content, format="csv", sender=_sender(source), table=_table(kept, contents))
+
+
+def _sender(source: Source) -> str | None:
+    return source.sender.value if source.sender else None
+
+
+def _table(rows: pa.Table, contents: pa.Array) -> RawTable:
+    return RawTable(
+        sheet=None,
+        header=list(rows.column_names),
+        columns=[column.combine_chunks() for column in rows.columns],
+        row_numbers=pa.array(range(2, len(rows) + 2), pa.int32()),
+        contents=contents,
+    )

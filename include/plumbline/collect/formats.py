@@ -40,6 +40,12 @@ class UnreadableError(Exception):
     code: ClassVar[str] = "unreadable_file"
 
 
+class NoRecordsError(UnreadableError):
+    """A document of JSON in which there is not one list of records; the text says what there is."""
+
+    code = "no_records"
+
+
 class WrongEncodingError(UnreadableError):
     """The bytes are text, if they are, in another encoding than the contract's."""
 

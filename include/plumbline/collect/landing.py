@@ -27,7 +27,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -159,10 +159,23 @@ class Ledger:
     """File name to content_sha256 of the delivery of that name that landed last."""
     contents: set[str] = field(default_factory=set)
     """content_sha256 of the submission that landed last, for each reporter, data set, period and scope."""
+    returned: set[str] = field(default_factory=set)
+    """Those of ``contents`` and ``latest`` that were returned, or some of their rows."""
     bookmarks: dict[str, str | None] = field(default_factory=dict)
     """File name to the bookmark of the delivery of that name that landed last."""
     bookmark: str | None = None
     """The bookmark that landed last: how far a source without files has been read."""
+
+    def from_the_beginning(self, *, has_files: bool) -> Ledger:
+        """Return the ledger for a source that is read from its beginning, and not from where it stopped.
+
+        Where it has no files, what was returned is taken again; a file that was returned is there to be replayed.
+        """
+        ledger = replace(self, bookmark=None, bookmarks={})
+        if has_files:
+            return ledger
+        latest = {file_name: content for file_name, content in self.latest.items() if content not in self.returned}
+        return replace(ledger, latest=latest, contents=self.contents - self.returned)
 
     def has(self, delivery: Delivery) -> bool:
         """Say whether ``delivery`` has landed before.
@@ -203,17 +216,24 @@ def read_ledger(settings: Settings, source: str) -> Ledger:
         query = f"select {columns} from {rows} where source = $source {rest}"
         return con.execute(query, {"files": files, "source": source}).fetchall()
 
-    landed = read("deliveries", "file_name, received_at, content_sha256, bookmark", "order by landed_at")
-    latest = read(
+    landed = read(  # what was replayed has not come again: it stays where it stood
+        "deliveries",
+        "file_name, received_at, content_sha256, arg_max(status, landed_at), arg_min(bookmark, landed_at)",
+        "group by file_name, received_at, content_sha256 order by min(landed_at)",
+    )
+    latest = {file_name: (content, status) for file_name, _, content, status, _ in landed}
+    submissions = read(
         "submissions",
-        "arg_max(content_sha256, landed_at)",
+        "unnest(arg_max({content: content_sha256, returned: returned}, landed_at))",
         "group by data_set, reporter, period, scope",
     )
     return Ledger(
-        enveloped={(file_name, received_at, content) for file_name, received_at, content, _ in landed},
-        latest={file_name: content for file_name, _, content, _ in landed},
-        contents={content for (content,) in latest},
-        bookmarks={file_name: bookmark for file_name, _, _, bookmark in landed},
+        enveloped={(file_name, received_at, content) for file_name, received_at, content, *_ in landed},
+        latest={file_name: content for file_name, (content, _) in latest.items()},
+        contents={content for content, _ in submissions},
+        returned={content for content, returned in submissions if returned}
+        | {content for content, status in latest.values() if status != "accepted"},
+        bookmarks={file_name: bookmark for file_name, *_, bookmark in landed},
         bookmark=next((bookmark for *_, bookmark in reversed(landed) if bookmark), None),
     )
 

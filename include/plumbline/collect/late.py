@@ -44,17 +44,24 @@ class Untimely:
 def allow(settings: Settings, data_set: str, unit: str, period: str, reason: str, until: date | None = None) -> Record:
     """Record that ``unit`` and what lies below it may submit and correct ``data_set`` for ``period``, however late.
 
-    ``until`` is the last day on which that may be received. Raises StopTheRun when there is no such data set,
-    unit or period.
+    ``until`` is the last day on which that may be received. Raises StopTheRun when there is no such data set or
+    unit, when nobody reports the data set for such a period, and when no reason is given.
     """
+    if not reason.strip():
+        raise StopTheRun("--reason says nothing: say why it may come late")
     domain = load_domain(settings.domain)
-    domain.data_set(data_set)
+    types = domain.data_set(data_set).periods_reported
     if unit not in read_org_units(domain)["org_unit_code"].to_pylist():
         raise StopTheRun(f"the registry has no org unit {unit}; give its code")
     try:
         of = Period.parse(period)
     except ValueError as error:
         raise StopTheRun(f"--period: {error}") from error
+    if of.period_type not in types:
+        by_what = " and ".join(types)
+        raise StopTheRun(f"--period: {data_set} is reported by {by_what}; {of} is none")
+    if not domain.is_open(of):
+        raise StopTheRun(f"--period: {of} is not open for reporting")
     content = {
         "data_set": data_set,
         "org_unit_code": unit,
@@ -133,11 +140,11 @@ def _give_first_accepted(desk: Desk, data_set: DataSet) -> None:
     if not files:
         desk.give_table("accepted_before", {"reporter": pa.string(), "period": pa.string(), "received_at": TIME}, [])
         return
-    desk.con.execute(
-        "create or replace temp table accepted_before as "
+    accepted = desk.ask(
         f"select reporter, period, min(received_at) as received_at from read_parquet([{literals(files)}]) "
         f"where data_set = '{data_set.data_set}' and scope = 'own' and not returned group by all"
     )
+    desk.con.register("accepted_before", accepted)
 
 
 def _give_excepted(desk: Desk, data_set: DataSet) -> None:

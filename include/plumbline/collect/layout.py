@@ -40,6 +40,9 @@ LONG = ""
 _RECORDS = ("json", "jsonl", "parquet")
 """Formats whose headers are the keys of their records: without records there are none."""
 
+_OMITTING = ("json", "jsonl")
+"""Formats whose records may leave out what they have no value for."""
+
 Said = Column | str | None
 """What rows say: a cell each, or all of them the same."""
 
@@ -252,6 +255,8 @@ class _Sheet:
         read, row_numbers = self._rows_to_read()
         contents = table.contents.filter(read) if read is not None and table.contents is not None else table.contents
         for role, header in source.role_columns.items():
+            if header not in positions:
+                continue
             place = source.places.get(role)
             said[role] = _by_pattern(place, _filtered(table.columns[positions[header]], read), self.layout.words)
             addresses[role] = letter(positions[header])
@@ -259,11 +264,15 @@ class _Sheet:
             return {LONG: Piece(self.number, table.sheet, row_numbers, contents, said)}
         pieces = {}
         for item in self.items:
-            cells = {name: _filtered(table.columns[positions[header]], read) for header, name in item.columns.items()}
+            cells: dict[str, Said] = {
+                name: _filtered(table.columns[positions[header]], read) if header in positions else None
+                for header, name in item.columns.items()
+            }
             data_set = item.data_set.data_set
             pieces[data_set] = Piece(self.number, table.sheet, row_numbers, contents, said | cells)
             for header, name in item.columns.items():
-                addresses[f"{data_set}.{name}"] = letter(positions[header])
+                if header in positions:
+                    addresses[f"{data_set}.{name}"] = letter(positions[header])
         return pieces
 
     def _rows_to_read(self) -> tuple[pa.Array | None, pa.Array]:
@@ -276,12 +285,13 @@ class _Sheet:
         return read, table.row_numbers.filter(read)
 
     def _positions(self) -> dict[str, int] | None:
-        """Return the position of each expected header; None, and problems, when the header is wrong."""
+        """Return the position of each expected header that is there; None, and problems, when the header is wrong."""
         source, table = self.source, self.table
         expected = {header: header for header in source.role_columns.values()}
         if not source.long:
             expected |= {header: header for item in self.items for header in item.columns}
         ignored = _normalised_all(source.ignore)
+        inside = [name for name in (*expected, *ignored) if "." in name] if self._omits_keys else []
         found: dict[str, int] = {}
         row = source.header_row + source.header_rows - 1
         for position, text in enumerate(table.header):
@@ -293,16 +303,36 @@ class _Sheet:
                 found[header] = position
             elif not header and not _is_empty(table.columns[position]):
                 self.problem("blank_header", cell, expected=", ".join(expected))
+            elif any(name.startswith(f"{header}.") for name in inside) and _is_empty(table.columns[position]):
+                pass  # where other records have an object with what is expected, these have null
             elif header and header not in ignored:
                 self.problem("unmapped_column", cell, column=header, expected=", ".join(expected))
         end = f"{letter(len(table.header))}{row}"
         if not any(table.header):
             self.problem("missing_header", f"A{row}", row=str(row))
         else:
+            may_be_missing = self._may_be_missing() if self._omits_keys else set()
             for header in expected:
-                if header not in found:
+                if header not in found and header not in may_be_missing:
                     self.problem("missing_column", end, would_be=header, column=header)
         return None if self.problems else found
+
+    @property
+    def _omits_keys(self) -> bool:
+        return self.source.omits_keys or self.delivery.format in _OMITTING
+
+    def _may_be_missing(self) -> set[str]:
+        """Return the headers of what every row may leave empty."""
+        roles = self.source.role_columns
+        found = {roles[role] for role in ("_action", "_explanation") if role in roles}
+        if self.source.long:
+            return found
+        return found | {
+            header
+            for item in self.items
+            for header, name in item.columns.items()
+            if item.data_set.indicators[name].optional
+        }
 
     # --- a form: cells beside labels
 

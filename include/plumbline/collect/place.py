@@ -20,7 +20,7 @@ from plumbline.collect.desk import Desk, literal, literals, quoted
 from plumbline.collect.envelope import parse_time
 from plumbline.collect.landing import TIME
 from plumbline.collect.layout import ROLES
-from plumbline.collect.returned import accepted_before
+from plumbline.collect.returned import submissions_before
 from plumbline.domain import Applicability, DataSet
 from plumbline.errors import StopTheRun
 from plumbline.period import Period
@@ -302,7 +302,7 @@ def _problem_sql(desk: Desk, data_set: DataSet) -> str:
         "not _in_scope": "unit_out_of_scope",
     }
     if source.sender:
-        cases["not list_contains(_roots, _sender)"] = "unit_not_below_sender"
+        cases["list_contains(_roots, _sender) is not true"] = "unit_not_below_sender"
     if source.reporter == "unit":
         cases["_kind is null"] = "level_does_not_report"
     else:
@@ -350,22 +350,54 @@ def _name_what_is_unknown(desk: Desk, placed: pa.Table) -> pa.Table:
 
 
 def _drop_rows_accepted_before(desk: Desk, item: Carried, placed: pa.Table) -> pa.Table:
-    """Leave out what of a delivery that is checked again was accepted the first time."""
+    """Leave out what of a delivery that is checked again was accepted the first time, or has come again since."""
     if not desk.con.execute("select 1 from delivery where replayed limit 1").fetchall():
         return placed
-    contents = desk.con.execute("select distinct content_sha256 from delivery").fetchall()
-    desk.con.register("accepted_before", accepted_before(desk.settings, {content for (content,) in contents}))
-    desk.con.register("placed_again", placed.select(["_row", "_delivery", "_reporter", "_of", "_made_out"]))
+    names = ["_row", "_delivery", "_content", "_reporter", "_of", "_received_at", "_made_out"]
+    desk.con.register("placed_again", placed.select(names))
+    desk.con.register("submitted_before", submissions_before(desk.settings, desk.source))
     done = desk.ask(
         f"""
-        select _row from placed_again
-        join delivery on delivery.number = _delivery
-        join accepted_before on accepted_before.content_sha256 = delivery.content_sha256
-            and accepted_before.file_name = delivery.file_name and reporter = _reporter and period = _of
-        where _made_out and data_set = {literal(item.data_set.data_set)} and scope = '{desk.source.scope}'
+        with again as (
+            select placed_again.*, file_name, content_sha256, delivery.received_at as _taken_at,
+                if(_made_out, concat_ws('|', _reporter, _of), _content) as _about
+            from placed_again join delivery on delivery.number = _delivery
+        ), before as (
+            from submitted_before
+            where data_set = {literal(item.data_set.data_set)} and scope = '{desk.source.scope}'
+        ), accepted as (
+            select _row from again
+            join before on reporter = _reporter and period = _of and not returned
+                and before.file_name = again.file_name and sent_sha256 = content_sha256
+            where _made_out
+        ){"" if desk.source.has_files else _SUPERSEDED_SQL}
+        select _row from accepted
+        {"" if desk.source.has_files else "union select _row from superseded union select _row from repeated"}
         """
     )
     return placed.filter(pc.invert(pc.is_in(placed["_row"], done["_row"].combine_chunks())))
+
+
+_SUPERSEDED_SQL = """
+        , superseded as (
+            select _row from again
+            join before on reporter = _reporter and period = _of
+                and (before.received_at, before.taken_at) > (_received_at, _taken_at)
+            where _made_out
+        ), version as (
+            select _about, _delivery, _taken_at, string_agg(distinct _content, ',' order by _content) as content
+            from again group by all
+        ), change as (
+            select * from version
+            qualify content is distinct from lag(content) over (partition by _about order by _taken_at, _delivery)
+        ), latest as (
+            from change
+            qualify row_number() over (partition by _about order by _taken_at desc, _delivery desc) = 1
+        ), repeated as (
+            select _row from again anti join latest using (_about, _delivery)
+        )
+"""
+"""Of extracts: rows whose submission has come again, and of those tried again all but the latest as it first came."""
 
 
 def _in_order(placed: pa.Table) -> pa.Table:

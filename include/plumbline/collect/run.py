@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def collect(
 
     ``landed_at`` is the time of this run, with an offset from UTC; ``connections`` knows the contract's
     connection by its id. With ``anew`` a source that is read from where the last run stopped is read from its
-    beginning, past periods too; what has landed does not land again.
+    beginning, past periods too; what was accepted does not land again.
 
     What is wrong with a submission is in its receipt and is no error here. Raises StopTheRun when the domain's
     files or the contract are wrong, TryAgain when the source is away or is being collected by another process;
@@ -81,21 +80,27 @@ def collect(
 
     def new(contract: Source, ledger: Ledger) -> Iterator[Delivery]:
         if anew:
-            ledger = dataclasses.replace(ledger, bookmark=None, bookmarks={})
+            ledger = ledger.from_the_beginning(has_files=contract.has_files)
         return contract.deliveries(settings, ledger, connections)
 
     with attempt(settings, source):
         return _land_all(settings, source, landed_at, new)
 
 
-def replay(settings: Settings, source: str, landed_at: datetime) -> CollectResult:
-    """Check again what ``source`` delivered and was returned, by the contract and the registry as they are now.
+def replay(
+    settings: Settings, source: str, landed_at: datetime, connections: Connections = from_environment
+) -> CollectResult:
+    """Check again what ``source`` delivered and was returned, by contract, registry and manifest as they are now.
 
     What was wrong with it must not have been the sender's fault: a file that was sent again under its name is
-    passed over, and what of a file was accepted stays as it is. Each counts as received when it first was.
-    Raises as ``collect`` does.
+    passed over, a row of a source without files when its submission has come again, and what was accepted stays
+    as it is. Each counts as received when it first was. Raises as ``collect`` does.
     """
-    return _land_all(settings, source, landed_at, lambda contract, _: returned_deliveries(settings, contract))
+
+    def returned(contract: Source, _: Ledger) -> Iterator[Delivery]:
+        return returned_deliveries(settings, contract, connections)
+
+    return _land_all(settings, source, landed_at, returned)
 
 
 def _land_all(

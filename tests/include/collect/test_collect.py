@@ -294,7 +294,7 @@ def test_a_row_that_a_database_has_twice_is_returned_until_one_is_gone(
 
 def test_a_database_that_is_away_is_asked_again_later(place: Place) -> None:
     place.contract("platform", **PLATFORM)
-    with pytest.raises(TryAgain, match="source platform: the database does not answer"):
+    with pytest.raises(TryAgain, match=r"\.sqlite, where source platform has its database, is not there"):
         place.collect("platform")
 
 

@@ -131,12 +131,21 @@ def test_an_exception_counts_from_when_it_was_recorded(place: Place) -> None:
     assert place.collect(landed_at=LANDED_AT).returned == 1
 
 
+@pytest.mark.parametrize("reason", ["", " "])
+def test_an_exception_without_a_reason_is_refused(place: Place, reason: str) -> None:
+    with pytest.raises(StopTheRun, match="--reason says nothing: say why"):
+        allow(place.settings, "mediation", "T1", "2024-01", reason)
+    assert not records.read(place.settings, "exceptions", datetime.now(UTC))
+
+
 @pytest.mark.parametrize(
     ("data_set", "unit", "period", "complaint"),
     [
         ("weather", "T1", "2024-01", "there is no data set 'weather'"),
         ("mediation", "T9", "2024-01", "the registry has no org unit T9"),
         ("mediation", "T1", "January", "'January' is not a period"),
+        ("mediation", "T1", "2024-Q1", "--period: mediation is reported by month; 2024-Q1 is none"),
+        ("mediation", "T1", "2023-12", "--period: 2023-12 is not open for reporting"),
     ],
 )
 def test_an_exception_for_what_does_not_exist_is_refused(

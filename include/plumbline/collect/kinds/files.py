@@ -65,6 +65,14 @@ class Contract(Source):
             raise ValueError("a password has no place in a contract: give the id of a connection instead")
         return path
 
+    @field_validator("files")
+    @classmethod
+    def _can_be_read(cls, files: str) -> str:
+        ending = re.search(r"\.[A-Za-z]+$", files)
+        if ending and ending.group().lower() not in FORMATS:
+            raise ValueError(f"{files!r}: only {', '.join(FORMATS)} can be read")
+        return files
+
     @model_validator(mode="after")
     def _a_connection_leads_somewhere(self) -> Self:
         if self.connection and not (self.path and "://" in self.path):
@@ -76,22 +84,16 @@ class Contract(Source):
 
         Files are named by their path below the folder. A manifest with rows that cannot be used comes first,
         as a delivery of its own. A remote file that says by tag, or by time and size, that it is what has
-        landed is not fetched. Raises TryAgain when the folder is not there, StopTheRun when a file's ending
-        is no known format.
+        landed is not fetched. Raises TryAgain when the folder is not there.
         """
         connection = connections(self.connection) if self.connection else None
         if self.path is None and not ledger.latest:  # nobody has delivered anything yet
             (settings.inbox / self.source).mkdir(parents=True, exist_ok=True)
-        with reaching(self.source, self.path or "", connection):
-            folder = _Folder.at(self.path or self.source, settings, connection)
-        manifest = self.envelope.manifest if self.envelope else None
-        envelopes: dict[str, Envelope] = {}
-        if manifest:
-            with reaching(self.source, f"{self.path}/{manifest}", connection):
-                content = folder.read_if_there(manifest)
-            envelopes, unusable = read_manifest(manifest, content)
-            if unusable and not ledger.has(unusable):
-                yield unusable
+        folder = self._folder(settings, connection)
+        manifest = self.manifest
+        envelopes, unusable = self._manifest(folder, connection)
+        if unusable and not ledger.has(unusable):
+            yield unusable
         with reaching(self.source, self.path or "", connection):
             names = folder.names(self.files, self.source)
         most = Limits.from_environment().file_bytes
@@ -114,33 +116,62 @@ class Contract(Source):
             if not ledger.has(delivery):
                 yield delivery
 
-    def _delivery(self, name: str, content: bytes, version: str | None, envelope: Envelope | None) -> Delivery:
-        ending = re.search(r"\.[^./]*$", name.lower())
-        file_format = FORMATS.get(ending.group()) if ending else None
-        if file_format is None:
-            raise StopTheRun(
-                f"source {self.source}: {name} matches {self.files}, but only {', '.join(FORMATS)} can be read"
-            )
-        problems = []
-        manifest = self.envelope.manifest if self.envelope else None
-        if manifest and envelope is None:
-            problems.append(Problem("not_in_manifest", {"file": name, "manifest": manifest}, severity="warning"))
+    @property
+    def manifest(self) -> str | None:
+        """The manifest's name, where there is one."""
+        return self.envelope.manifest if self.envelope else None
+
+    def envelopes(self, settings: Settings, connections: Connections) -> dict[str, Envelope]:
+        """Return what the manifest says now, by file name. Raises TryAgain when the folder is not there."""
+        if not self.manifest:
+            return {}
+        connection = connections(self.connection) if self.connection else None
+        folder = self._folder(settings, connection)
+        envelopes, _ = self._manifest(folder, connection)
+        if not envelopes:  # is there no manifest, or no folder?
+            with reaching(self.source, self.path or "", connection):
+                folder.names(self.files, self.source)
+        return envelopes
+
+    def told(self, delivery: Delivery, envelope: Envelope | None) -> Delivery:
+        """Return ``delivery`` with its sender, and with a warning where a manifest does not list it."""
+        problems = list(delivery.problems)
+        if self.manifest and envelope is None:
+            values = {"file": delivery.file_name, "manifest": self.manifest}
+            problems.append(Problem("not_in_manifest", values, severity="warning"))
         sender = None
         if self.sender and self.sender.manifest:
             sender = envelope.sender if envelope else None
         elif self.sender:
-            sender = self.sender.for_file(name)
-        if self.sender and sender is None:
-            problems.append(Problem("sender_missing", {"file": name}))
-        return Delivery(
+            sender = self.sender.for_file(delivery.file_name)
+        return replace(delivery, sender=sender, problems=tuple(problems))
+
+    def _folder(self, settings: Settings, connection: Connection | None) -> _Folder:
+        with reaching(self.source, self.path or "", connection):
+            return _Folder.at(self.path or self.source, settings, connection)
+
+    def _manifest(self, folder: _Folder, connection: Connection | None) -> tuple[dict[str, Envelope], Delivery | None]:
+        if not self.manifest:
+            return {}, None
+        with reaching(self.source, f"{self.path}/{self.manifest}", connection):
+            content = folder.read_if_there(self.manifest)
+        return read_manifest(self.manifest, content)
+
+    def _delivery(self, name: str, content: bytes, version: str | None, envelope: Envelope | None) -> Delivery:
+        ending = re.search(r"\.[^./]*$", name.lower())
+        file_format = FORMATS.get(ending.group()) if ending else None
+        problems = []
+        if file_format is None:
+            problems.append(Problem("unknown_format", {"file": name, "expected": ", ".join(FORMATS)}))
+        delivery = Delivery(
             file_name=name,
             content=content,
             format=file_format,
             received_at=envelope.received_at if envelope and self.envelope and self.envelope.trusted else None,
-            sender=sender,
             problems=tuple(problems),
             bookmark=version,
         )
+        return self.told(delivery, envelope)
 
 
 @dataclass(frozen=True)

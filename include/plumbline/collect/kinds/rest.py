@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, model_validator
@@ -24,7 +24,7 @@ from plumbline.collect.contract import Source
 from plumbline.collect.delivery import Delivery, Problem
 from plumbline.collect.documents import parse_json, records_in, table_of_records
 from plumbline.collect.extract import Extract, bookmark, marked
-from plumbline.collect.formats import UnreadableError, texts
+from plumbline.collect.formats import NoRecordsError, UnreadableError, texts
 from plumbline.collect.landing import Ledger
 from plumbline.domain import Strict
 from plumbline.errors import StopTheRun, TryAgain
@@ -58,7 +58,7 @@ class OAuth2(Strict):
 
 
 class ByPage(Strict):
-    """Pages have numbers; an empty one, or the last of as many as the answer says, is the last."""
+    """Pages have numbers; the last of as many as the answers say is the last or, where they do not, an empty one."""
 
     by: Literal["page"]
     parameter: str = "page"
@@ -68,11 +68,12 @@ class ByPage(Strict):
 
 
 class ByOffset(Strict):
-    """Pages begin at a record's number; an empty one, or the one that reaches the total, is the last."""
+    """Pages begin at a record's number; the one that reaches the total is the last or, without one, an empty one."""
 
     by: Literal["offset"]
     parameter: str = "offset"
     limit: int
+    """How many records are asked for; a server may give fewer."""
     limit_parameter: str = "limit"
     total: str | None = None
     """JSON path of the number of records."""
@@ -106,6 +107,8 @@ class Since(Strict):
 
 class Contract(Source):
     """A source that is an HTTP interface."""
+
+    omits_keys: ClassVar[bool] = True
 
     kind: Literal["rest"]
     path: str = ""
@@ -157,20 +160,17 @@ class Contract(Source):
         """Return what the files that are kept are named by."""
         return self.path.partition("?")[0].strip("/").rpartition("/")[2] or "records"
 
-    def paginator(self) -> BasePaginator:
-        """Return dlt's paginator for the contract's."""
+    def paginator(self, records: Callable[[Any], list[Any]]) -> BasePaginator:
+        """Return what asks for one page after the other; ``records`` gives the records of an answer."""
         from dlt.sources.helpers.rest_client import paginators
+
+        from plumbline.collect.paging import ByNumber
 
         match self.pages:
             case ByPage() as by:
-                return paginators.PageNumberPaginator(base_page=by.first, page_param=by.parameter, total_path=by.total)
+                return ByNumber(self.source, by.parameter, by.first, by.total, records, step=lambda _: 1)
             case ByOffset() as by:
-                return paginators.OffsetPaginator(
-                    limit=by.limit,
-                    offset_param=by.parameter,
-                    limit_param=by.limit_parameter,
-                    total_path=by.total,
-                )
+                return ByNumber(self.source, by.parameter, 0, by.total, records, step=len)
             case ByCursor() as by:
                 return paginators.JSONResponseCursorPaginator(cursor_path=by.next, cursor_param=by.parameter)
             case ByLink(next=str() as path):
@@ -218,10 +218,12 @@ class _Reader:
         since = self.source.since
         first = (since.first if self.last is None else self.last) if since else None
         parameters = self.source.parameters | ({since.parameter: first} if since and first is not None else {})
+        if isinstance(self.source.pages, ByOffset):
+            parameters |= {self.source.pages.limit_parameter: self.source.pages.limit}
         try:
             for page in client.paginate(
                 params=dict(parameters),
-                paginator=self.source.paginator(),
+                paginator=self.source.paginator(self._records),
                 data_selector=self.source.records,
                 hooks={"response": [judge]},
             ):
@@ -269,10 +271,11 @@ class _Reader:
     def _records(self, document: Any) -> list[dict[str, Any]]:
         try:
             return records_in(document, self.source.records)
-        except UnreadableError as error:
+        except NoRecordsError as error:
+            at = f" at {self.source.records}" if self.source.records else ""
             raise StopTheRun(
-                f"source {self.source.source}: records: {self._name(self._count + 1)} {error}; "
-                "say with 'records' where in the answer the list of records is"
+                f"source {self.source.source}: records: {self._name(self._count + 1)} has not one list of records{at}: "
+                f"{error}; say with 'records' where in the answer it is"
             ) from None
 
     def _name(self, number: int) -> str:
@@ -298,15 +301,33 @@ class _Reader:
             case ApiKey() as by:
                 return auth.APIKeyAuth(by.name, password, by.location)
             case OAuth2() as by:
-                scope = {"scope": by.scope} if by.scope else {}
-                return auth.OAuth2ClientCredentials(
-                    access_token_url=by.token_url,
-                    client_id=login,
-                    client_secret=password,
-                    access_token_request_data=scope,
-                    session=session,
-                )
+                return _client_credentials(self.source.source, self.connection, by, session)
         return None
+
+
+def _client_credentials(source: str, connection: Connection, by: OAuth2, session: Any) -> AuthConfigBase:
+    """Return what gets a token and shows it; what goes wrong there is told of the token's address."""
+    from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
+
+    class Credentials(OAuth2ClientCredentials):
+        def obtain_token(self) -> None:
+            with reaching(source, by.token_url, connection):
+                super().obtain_token()
+
+        def parse_access_token(self, response_json: Any) -> str:
+            answer = response_json if isinstance(response_json, dict) else {}
+            if not answer.get("access_token"):  # dlt would show the word None
+                but = f", but the keys {', '.join(answer)}" if answer else ""
+                raise StopTheRun(f"source {source}: {by.token_url} gives no access_token{but}")
+            return super().parse_access_token(response_json)
+
+    return Credentials(
+        access_token_url=by.token_url,
+        client_id=connection.login,
+        client_secret=connection.password,
+        access_token_request_data={"scope": by.scope} if by.scope else {},
+        session=session,
+    )
 
 
 def _origin(address: str) -> tuple[str, str]:

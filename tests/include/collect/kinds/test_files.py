@@ -349,8 +349,7 @@ def test_a_number_in_json_is_what_it_is_worth(
         ("a.json", '{"a": 1', "Expecting"),
         ("a.json", "[" * 100_000, "recursion"),
         ("a.json", '[{"cases": 1, "cases": 2}]', "the key cases stands twice"),
-        ("a.json", '{"a": [], "b": []}', "has the keys a, b: there is not one list of records"),
-        ("a.jsonl", '{"month": "2024-01"}\n[1]\n', "line 2"),
+        ("a.jsonl", '{"month": "2024-01"}\n{"mon', "line 2"),
         ("a.parquet", "PAR1", "Parquet"),
         ("a.xls", b"\xd0\xcf\x11\xe0", ""),
         ("a.xlsx", b"PK", ""),
@@ -367,11 +366,104 @@ def test_a_file_that_is_not_of_its_format_is_returned(
     assert reason in message
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.json", '{"a": [], "b": []}', "a.json has not one list of records: its keys are a, b."),
+        ("a.json", '{"a": [1]}', "a.json has not one list of records: its keys are a."),
+        ("a.json", '"closed"', "a.json has not one list of records: it is one value."),
+        ("a.json", "[1]", "a.json has not one list of records: it lists something else."),
+        ("a.jsonl", '{"month": "2024-01"}\n[1]\n', "a.jsonl has not one list of records: line 2 is no record."),
+    ],
+)
+def test_what_can_be_read_and_has_no_records_need_not_be_sent_again_as_it_is(
+    place: Place, contract: Contracts, name: str, content: str, reason: str
+) -> None:
+    contract("platform", kind="files", files="*")
+    place.write("inbox", f"platform/{name}", content)
+    place.collect("platform")
+    assert place.landed("receipt_lines", "code, message_en, would_be") == [
+        ("no_records", reason, "one list of records")
+    ]
+
+
+def test_a_file_of_an_unknown_ending_has_a_receipt_and_the_others_land(place: Place, contract: Contracts) -> None:
+    contract("platform", kind="files", files="*")
+    for name in ("a.txt", "b.csv", "readme"):
+        place.write("inbox", f"platform/{name}", CSV)
+    assert place.collect("platform").accepted == 2
+    assert place.landed("deliveries", "file_name, status", "1") == [
+        ("a.txt", "returned"), ("b.csv", "accepted"), ("readme", "returned"),
+    ]  # fmt: skip
+    (line,) = place.receipt("a.txt")["lines"]
+    assert (line["code"], line["message_en"]) == ("unknown_format", "a.txt has an ending that nothing is read by.")
+    assert line["would_be"] == "one of: .csv, .tsv, .xlsx, .xls, .json, .jsonl, .ndjson, .parquet"
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).deliveries == 0
+
+
+@pytest.mark.parametrize("files", ["*.txt", "*/report.DOCX"])
+def test_a_contract_by_which_no_file_could_be_read_is_refused(place: Place, contract: Contracts, files: str) -> None:
+    contract("platform", kind="files", files=files)
+    with pytest.raises(StopTheRun, match=r"files: .*only \.csv, .* can be read"):
+        place.collect("platform")
+
+
 def test_what_a_record_has_inside_is_a_column(place: Place, contract: Contracts) -> None:
     contract("platform", kind="files", files="*.json", unit={"column": "unit.code"}, ignore=["unit.name"])
     rows = [{**ROWS[0], "unit": {"code": "V11", "name": "一村"}}]
     place.write("inbox", "platform/a.json", json.dumps(rows))
     assert place.collect("platform").accepted == 1
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_a_null_where_other_records_have_an_object_is_an_object_that_is_not_there(
+    place: Place, contract: Contracts, ending: str
+) -> None:
+    contract("platform", kind="files", files="*", unit={"column": "unit.code"}, ignore=["place.name"])
+    rows = [{**ROWS[0], "unit": {"code": "V11"}, "place": None}, {**ROWS[1], "unit": None, "place": None}]
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending](rows))
+    assert place.collect("platform").accepted == 1
+    assert [code for _, code, _ in place.lines()] == ["blank_unit"]
+
+
+WITH_OPTIONAL = {
+    "action": {"column": "action", "nil": "nil"},
+    "explanation": {"column": "remark"},
+    "data_sets": {"mediation": {"columns": {name: name for name in ("cases", "settled", "pending", "paid")}}},
+}
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_what_no_record_has_may_be_missing_where_it_may_be_empty(
+    place: Place, contract: Contracts, ending: str
+) -> None:
+    contract("platform", kind="files", files="*", **WITH_OPTIONAL)
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending]([ROWS[0], {**ROWS[1], "paid": 2.5}]))
+    assert place.collect("platform").accepted == 2
+    assert place.lines() == []
+    assert place.landed("cells/mediation/2024-01", "reporter, pending, paid", "1") == [
+        ("V11", None, None),
+        ("V12", None, Decimal("2.50")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ending", "rows", "code"),
+    [
+        ("json", [{"month": "2024-01", "unit": "V11", "cases": 5}], "missing_column"),
+        ("json", [{"month": "2024-01", "cases": 5, "settled": 4}], "missing_column"),
+        ("jsonl", [ROWS[0] | {"weather": None}], "unmapped_column"),
+        ("csv", [ROWS[0]], "missing_column"),
+        ("parquet", [ROWS[0]], "missing_column"),
+    ],
+)
+def test_a_column_that_may_not_be_empty_or_that_files_always_have_may_not_be_missing(
+    place: Place, contract: Contracts, ending: str, rows: list[dict[str, Any]], code: str
+) -> None:
+    contract("platform", kind="files", files="*", **WITH_OPTIONAL)
+    place.write("inbox", f"platform/a.{ending}", FORMATS[ending](rows))
+    assert place.collect("platform").accepted == 0
+    assert {line[1] for line in place.lines()} == {code}
 
 
 @pytest.fixture

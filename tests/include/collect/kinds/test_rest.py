@@ -86,6 +86,58 @@ def test_pages_are_read_to_the_last(
     assert landed(place) == UNITS
 
 
+@pytest.mark.parametrize("total", ["count", None])
+def test_a_server_that_gives_fewer_records_than_asked_for_is_read_to_the_last(
+    place: Place, contract: Contracts, http: HttpServer, total: str | None
+) -> None:
+    rows = [record(f"V3{number:02}") for number in range(12)]
+
+    def at_most_5(asked: Asked) -> Answer:
+        first = int(asked.parameters["offset"])
+        return Answer(json.dumps({"count": 12, "rows": rows[first : first + 5]}))
+
+    http.answer = at_most_5
+    contract("platform", kind="rest", path=http.address, pages={"by": "offset", "limit": 10, "total": total})
+    assert place.collect("platform").submissions == 12
+    assert [asked.parameters["offset"] for asked in http.asked][:3] == ["0", "5", "10"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ({"by": "offset", "limit": 3, "total": "total"}, r"offset=3 is an empty page, though total is 7"),
+        ({"by": "page", "total": "total"}, r"page=2 is an empty page, though total is 7"),
+    ],
+)
+def test_an_empty_page_before_the_total_is_reached_is_tried_again(
+    place: Place, contract: Contracts, http: HttpServer, pages: dict[str, Any], message: str
+) -> None:
+    answers = [Answer(json.dumps({"total": 7, "rows": list(map(record, UNITS[:3]))})), Answer('{"rows": []}')]
+    http.answer = lambda asked: answers.pop(0)
+    contract("platform", kind="rest", path=http.address, pages=pages)
+    with pytest.raises(TryAgain, match=message):
+        place.collect("platform")
+    assert batches(place.settings) == []
+
+
+@pytest.mark.parametrize(("by", "total"), [("page", 1), ("page", 0), ("offset", 0)])
+def test_an_empty_page_that_is_the_last_is_no_error(
+    place: Place, contract: Contracts, http: HttpServer, by: str, total: int
+) -> None:
+    http.answer = lambda asked: Answer(json.dumps({"total": total, "rows": []}))
+    limit = {"limit": 10} if by == "offset" else {}
+    contract("platform", kind="rest", path=http.address, pages={"by": by, "total": "total", **limit})
+    assert place.collect("platform").submissions == 0
+    assert len(http.asked) == 1
+
+
+def test_a_total_that_is_no_number_stops_the_run(place: Place, contract: Contracts, http: HttpServer) -> None:
+    http.answer = lambda asked: Answer(json.dumps({"total": "many", "rows": [record("V11")]}))
+    contract("platform", kind="rest", path=http.address, pages={"by": "page", "total": "total"})
+    with pytest.raises(StopTheRun, match=r"pages\.total: there is no number at total"):
+        place.collect("platform")
+
+
 def test_pages_are_kept_as_they_came_and_land_again_only_when_a_submission_changed(
     place: Place, contract: Contracts, http: HttpServer
 ) -> None:
@@ -109,6 +161,22 @@ def test_pages_are_kept_as_they_came_and_land_again_only_when_a_submission_chang
     )
     kept = [path.read_text() for folder in batches(place.settings) for path in (folder / "raw").iterdir()]
     assert {bodies[0] % json.dumps(record("V300", 5)), bodies[2] % json.dumps(record("V300", 6))} < set(kept)
+
+
+def test_what_an_answer_leaves_out_for_it_is_null_may_come_on_another_night(
+    place: Place, contract: Contracts, http: HttpServer
+) -> None:
+    columns = {name: name for name in ("cases", "settled", "paid")}
+    keys = {"unit": {"column": "unit.code"}, "action": {"column": "action", "nil": "nil"}}
+    contract("platform", kind="rest", path=http.address, data_sets={"mediation": {"columns": columns}}, **keys)
+    first = {**record("V11"), "unit": {"code": "V11"}}
+    second = {"paid": 2, **record("V12"), "unit": {"code": "V12"}, "action": None}
+    results = []
+    for day, rows in enumerate([[first], [second, first], [{**second, "unit": None}]]):
+        http.answer = lambda asked, rows=rows: Answer(json.dumps(rows))  # type: ignore[misc]
+        results.append(place.collect("platform", LANDED_AT + timedelta(days=day)))
+    assert [(result.accepted, result.receipt_lines) for result in results] == [(1, 0), (1, 0), (0, 1)]
+    assert [(code, would_be) for _, code, would_be in place.lines()] == [("missing_column", "unit.code")]
 
 
 def test_a_submission_that_goes_over_from_one_page_to_the_next_is_one(
@@ -303,6 +371,27 @@ def test_a_key_is_not_sent_on_to_another_server(
     with pytest.raises(StopTheRun, match="sends to another server"):
         place.collect("platform")
     assert [asked.path for asked in http.asked] == ["/reports"]
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ('{"error": "invalid_client"}', r"/token gives no access_token, but the keys error$"),
+        ('{"access_token": ""}', r"/token gives no access_token"),
+        ("[]", r"/token gives no access_token"),
+        ("<html>", r"/token does not answer: JSONDecodeError"),
+    ],
+)
+def test_without_a_token_nothing_is_asked_for(
+    place: Place, contract: Contracts, http: HttpServer, connection: Callable[..., None], token: str, message: str
+) -> None:
+    http.answer = lambda asked: Answer(token if asked.path == "/token" else json.dumps([record("V11")]))
+    connection("platform", login=LOGIN, password=PASSWORD)
+    auth = {"type": "oauth2", "token_url": f"{http.address}/token"}
+    contract("platform", kind="rest", connection="platform", path=f"{http.address}/reports", auth=auth)
+    with pytest.raises(StopTheRun, match=message):
+        place.collect("platform")
+    assert [asked.path for asked in http.asked] == ["/token"]
 
 
 def guarded(asked: Asked) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +11,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+import sqlalchemy
 
 from plumbline.collect import collect, extract, load_source
 from plumbline.collect.connection import from_environment
@@ -145,6 +147,81 @@ def test_a_question_that_the_database_does_not_understand_stops_the_run(
 ) -> None:
     contract("platform", kind="sql", connection="platform", **keys)
     with pytest.raises(StopTheRun, match=message):
+        place.collect("platform")
+
+
+@pytest.fixture
+def lite(place: Place) -> sqlite3.Connection:
+    """A file ``platform.sqlite`` with a table of two rows."""
+    place.settings.inbox.mkdir(parents=True, exist_ok=True)
+    server = sqlite3.connect(place.settings.inbox / "platform.sqlite", isolation_level=None)
+    server.execute("create table report (month, unit, cases, settled, changed)")
+    server.executemany("insert into report values ('2024-01', ?, 5, 4, ?)", [("V11", 1), ("V12", 2)])
+    return server
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"table": "no_such"}, "no such table: no_such"),
+        ({"query": "select no_such from report"}, "no such column: no_such"),
+        ({"query": "selekt 1"}, 'near "selekt": syntax error'),
+        ({"query": "select month, unit, cases, settled from report where lenth(unit) > 1"}, "no such function"),
+    ],
+)
+def test_a_file_that_does_not_understand_the_question_stops_the_run(
+    place: Place, contract: Contracts, lite: sqlite3.Connection, keys: dict[str, str], message: str
+) -> None:
+    contract("platform", kind="sql", database="platform.sqlite", **keys)
+    with pytest.raises(StopTheRun, match=message):
+        place.collect("platform")
+
+
+def test_a_file_that_someone_is_writing_or_that_is_not_there_is_tried_again(
+    place: Place, contract: Contracts, lite: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_engine = sqlalchemy.create_engine
+    monkeypatch.setattr(
+        sqlalchemy, "create_engine", lambda *args, **keys: create_engine(*args, connect_args={"timeout": 0}, **keys)
+    )
+    contract("platform", kind="sql", database="platform.sqlite", table="report", ignore=["changed"])
+    lite.execute("begin exclusive")
+    with pytest.raises(TryAgain, match="database is locked"):
+        place.collect("platform")
+    lite.close()
+    (place.settings.inbox / "platform.sqlite").unlink()
+    with pytest.raises(TryAgain, match=r"platform\.sqlite, where source platform has its database, is not there"):
+        place.collect("platform")
+
+
+@pytest.mark.parametrize(
+    "ending", ["", ";", " -- by the clerks", ";\n-- the clerks' own\n", "\n-- where cases > 0\n;\n", "; -- all of it"]
+)
+def test_a_query_may_end_in_a_remark(place: Place, contract: Contracts, lite: sqlite3.Connection, ending: str) -> None:
+    query = f"select * from report where unit <> '; -- '{ending}"
+    keys = {"query": query, "incremental": "changed", "ignore": ["changed"]}
+    contract("platform", kind="sql", database="platform.sqlite", **keys)
+    assert place.collect("platform").submissions == 2
+    lite.execute("insert into report values ('2024-01', 'V21', 5, 4, 3)")
+    assert place.collect("platform", LANDED_AT + timedelta(days=1)).submissions == 1
+
+
+def test_a_query_that_cannot_be_asked_from_a_value_on_stops_the_first_night_too(
+    place: Place, contract: Contracts, lite: sqlite3.Connection
+) -> None:
+    keys = {"query": "select * from report; select 1", "incremental": "changed", "ignore": ["changed"]}
+    contract("platform", kind="sql", database="platform.sqlite", **keys)
+    with pytest.raises(StopTheRun, match='near ";"'):
+        place.collect("platform")
+
+
+def test_a_column_of_values_that_cannot_be_compared_does_not_grow(
+    place: Place, contract: Contracts, lite: sqlite3.Connection
+) -> None:
+    lite.execute("insert into report values ('2024-01', 'V21', 5, 4, '2024-02-01')")
+    keys = {"table": "report", "incremental": "changed", "ignore": ["changed"]}
+    contract("platform", kind="sql", database="platform.sqlite", **keys)
+    with pytest.raises(StopTheRun, match="incremental: changed has values that cannot be compared: int, str"):
         place.collect("platform")
 
 
